@@ -1,0 +1,132 @@
+"""A plan: everything a run does, as data. It is the reproducer; a seed only generates one.
+
+All times are nanoseconds of the run's own time (virtual in the simulator). A plan made for the simulator runs free after
+its timing is multiplied by ``timing.scale`` (real pauses err by ±10 ms, virtual ones do not).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from nemesis.faults import Fault
+
+PLAN_VERSION = 1
+MILLISECOND = 1_000_000
+SECOND = 1_000_000_000
+
+Deployment = Literal["collapsed", "classic"]
+
+
+class Plant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A planted bug that travels with the plan."""
+
+    id: str
+    """As in the registry, ``A01``; several joined by ``+`` are planted together; ``FILE.py:ID`` comes from a file."""
+    source_hash: str = ""
+    """SHA-256 of its source; a mismatch when run is an error, since the plan would reproduce something else."""
+
+
+class Cluster(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Who takes part. collapsed: ``nodes`` replicas r0, r1, …; classic: proposers p0…, acceptors a0…, learners l0…"""
+
+    deployment: Deployment = "collapsed"
+    nodes: int = 3
+    proposers: int = 2
+    acceptors: int = 3
+    learners: int = 2
+
+
+class Timing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Timeouts of the protocol and the client, in ns of virtual time; real time = virtual × ``scale``."""
+
+    scale: float = 1.0
+    heartbeat_ns: int = 20 * MILLISECOND
+    election_timeout_ns: int = 100 * MILLISECOND
+    """Lowest; each wait is drawn from [1, 2) times this."""
+    retransmit_ns: int = 40 * MILLISECOND
+    client_retry_ns: int = 60 * MILLISECOND
+    """A client sends its request again, to another node, after this."""
+    operation_timeout_ns: int = 500 * MILLISECOND
+    """After this the client gives up and records ``info``."""
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Bounds of the protocol."""
+
+    window: int = 16
+    """Slots in flight."""
+    batch_commands: int = 64
+    batch_bytes: int = 65_536
+    snapshot_every: int = 500
+    """Slots applied between snapshots; 0 = never."""
+    keep_slots: int = 100
+    """Decided values kept below the snapshot, for those a little behind."""
+    max_sessions: int = 4096
+    page_bytes: int = 65_536
+
+
+class Workload(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What the clients ask for. Open loop: operations start by the clock, not when the last one ended."""
+
+    clients: int = 8
+    """Logical clients; each has at most one operation in flight, the rest of the backlog waits (bounded) or is shed."""
+    rate: float = 200.0
+    """Operations a second intended, all clients together."""
+    keys: int = 5
+    mix: dict[str, float] = {"read": 0.4, "write": 0.3, "cas": 0.15, "delete": 0.05, "append": 0.1}
+    value_bytes: int = 16
+    operations: int = 0
+    """Stop after so many operations; 0 = until the end of the plan."""
+
+
+class Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The simulated network when no fault is on. Ignored on real processes, which have a network of their own."""
+
+    latency_ns: int = 1 * MILLISECOND
+    jitter_ns: int = 1 * MILLISECOND
+
+
+class Disk(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The disk when no fault is on."""
+
+    sync_ns: int = 500_000
+    """Simulated latency of a sync."""
+    jitter_ns: int = 500_000
+    kind: Literal["disk", "memory"] = "disk"
+    """Real runs: where the logs live (memory: a memory-backed file system; syncs cost nothing)."""
+
+
+class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    version: int = PLAN_VERSION
+    name: str = "torture"
+    seed: int = 0
+    """Of the random streams drawn while the plan runs (each is named, so removing a fault shifts the rest little)."""
+    strategy: str = ""
+    """Which strategy generated it; for reading only."""
+    duration_ns: int = 4 * SECOND
+    """Load and faults end here; everything is healed; then the liveness check begins."""
+    settle_ns: int = 2 * SECOND
+    """Bound within which, after the heal, every client must make progress and all learners must converge."""
+    final_power_cut: bool = True
+    """Cut the power of all nodes at the end: what was acknowledged must come back."""
+    cluster: Cluster = Cluster()
+    timing: Timing = Timing()
+    limits: Limits = Limits()
+    workload: Workload = Workload()
+    network: Network = Network()
+    disk: Disk = Disk()
+    faults: tuple[Fault, ...] = ()
+    mutant: Plant | None = None
+    client_links_faulty: bool = False
+    """Let link faults also touch the links of clients; then "not leader" is never a definite failure."""
+
+
+def encode_plan(plan: Plan) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(plan), indent=2) + b"\n"
+
+
+def plan_to_dict(plan: Plan) -> dict[str, Any]:
+    result: dict[str, Any] = msgspec.to_builtins(plan)
+    return result
