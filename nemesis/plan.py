@@ -1,7 +1,7 @@
 """A plan: everything a run does, as data. It is the reproducer; a seed only generates one.
 
-All times are nanoseconds of the run's own time (virtual in the simulator). A plan made for the simulator runs free after
-its timing is multiplied by ``timing.scale`` (real pauses err by ±10 ms, virtual ones do not).
+All times are nanoseconds of the run's own time (virtual in the simulator). A plan made for the simulator runs free
+after its timing is multiplied by ``timing.scale`` (real pauses err by ±10 ms, virtual ones do not).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from nemesis.faults import Fault
 PLAN_VERSION = 1
 MILLISECOND = 1_000_000
 SECOND = 1_000_000_000
+DEFAULT_MIX = {"read": 0.4, "write": 0.3, "cas": 0.15, "delete": 0.05, "append": 0.1}
 
 Deployment = Literal["collapsed", "classic"]
 
@@ -75,7 +76,8 @@ class Workload(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     rate: float = 200.0
     """Operations a second intended, all clients together."""
     keys: int = 5
-    mix: dict[str, float] = {"read": 0.4, "write": 0.3, "cas": 0.15, "delete": 0.05, "append": 0.1}
+    mix: dict[str, float] = msgspec.field(default_factory=lambda: dict(DEFAULT_MIX))
+    """Weights of the functions."""
     value_bytes: int = 16
     operations: int = 0
     """Stop after so many operations; 0 = until the end of the plan."""
@@ -121,6 +123,33 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     mutant: Plant | None = None
     client_links_faulty: bool = False
     """Let link faults also touch the links of clients; then "not leader" is never a definite failure."""
+
+
+def members(cluster: Cluster) -> list[tuple[str, str]]:
+    """(name, role) of every agent of the cluster, in the order of their ids."""
+    if cluster.deployment == "collapsed":
+        return [(f"r{number}", "replica") for number in range(cluster.nodes)]
+    return [
+        (f"{role[0]}{number}", role)
+        for role, count in (
+            ("proposer", cluster.proposers),
+            ("acceptor", cluster.acceptors),
+            ("learner", cluster.learners),
+        )
+        for number in range(count)
+    ]
+
+
+def fault_key(plan: Plan, index: int) -> str:
+    """Names a fault in the keys of random streams. It stays the same when other faults leave the plan, or when its own
+    target, length or parameters are made simpler."""
+    keys = [_key(fault) for fault in plan.faults[: index + 1]]
+    twins = keys[:-1].count(keys[-1])
+    return f"{keys[-1]}#{twins}" if twins else keys[-1]
+
+
+def _key(fault: Fault) -> str:
+    return f"{fault.kind}@{fault.at_ns if fault.trigger is None else fault.trigger}"
 
 
 def encode_plan(plan: Plan) -> bytes:
