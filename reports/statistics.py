@@ -1,0 +1,183 @@
+"""Numbers that reports and the gate state: windows, availability, recovery, and comparisons that do not cry wolf.
+
+Rules
+-----
+* The run, or the fault episode, is the unit; never the operation (operations of one run are not independent).
+* A fault after which nothing ever succeeded has an unknown, longer recovery time: right-censored, it ranks as infinite.
+* A difference counts only if its whole interval lies beyond a floor named beforehand; several metrics share one error
+  (Holm).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+WINDOWS_AT_MOST = 120
+
+
+def window_width_ns(duration_ns: int) -> int:
+    """A round width (1, 2 or 5 times a power of ten, at least 1 ms) that cuts the run into 48 to 120 windows."""
+    decade = 1_000_000
+    while True:
+        for width in (decade, 2 * decade, 5 * decade):
+            if duration_ns <= width * WINDOWS_AT_MOST:
+                return width
+        decade *= 10
+
+
+class Availability(msgspec.Struct, frozen=True):
+    """Windows of equal width from time 0. A window counts if some operation was waiting in it."""
+
+    width_ns: int
+    tried: tuple[bool, ...]
+    succeeded: tuple[bool, ...]
+    share: float | None
+    """Windows with a success among those in which something waited; None if nothing ever waited."""
+    outages: tuple[tuple[int, int], ...]
+    """(begin, end) in ns: maximal rows of windows in which operations waited and none succeeded."""
+
+
+def availability(intended_ns: Ints, ended_ns: Ints, ok: Bools, duration_ns: int, width_ns: int) -> Availability:
+    """Availability of a run from its operations: when each was wanted, when it ended, and whether it succeeded."""
+    windows = max(1, -(-duration_ns // width_ns))
+    change = np.zeros(windows + 1, dtype=np.int64)
+    np.add.at(change, np.clip(intended_ns // width_ns, 0, windows - 1), 1)
+    np.add.at(change, np.clip(ended_ns // width_ns, 0, windows - 1) + 1, -1)
+    tried = np.cumsum(change[:-1]) > 0
+    succeeded = np.bincount(np.clip(ended_ns[ok] // width_ns, 0, windows - 1), minlength=windows) > 0
+    down = tried & ~succeeded
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], down, [False])).astype(np.int8)))
+    outages = tuple(
+        (int(begin) * width_ns, min(int(end) * width_ns, duration_ns))
+        for begin, end in zip(edges[::2], edges[1::2], strict=True)
+    )
+    counted = int(tried.sum())
+    part = float((succeeded & tried).sum()) / counted if counted else None
+    return Availability(width_ns, tuple(tried.tolist()), tuple(succeeded.tolist()), part, outages)
+
+
+def windowed_quantiles(times_ns: Ints, values: Floats, duration_ns: int, width_ns: int, at: Sequence[float]) -> Floats:
+    """Quantiles of ``values`` in each window of time: shape (len(at), windows); NaN where a window has none."""
+    windows = max(1, -(-duration_ns // width_ns))
+    found = np.full((len(at), windows), np.nan)
+    place = np.clip(times_ns // width_ns, 0, windows - 1)
+    order = np.argsort(place, kind="stable")
+    cuts = np.searchsorted(place[order], np.arange(windows + 1))
+    sorted_values = values[order]
+    for window in range(windows):
+        inside = sorted_values[cuts[window] : cuts[window + 1]]
+        if len(inside):
+            found[:, window] = np.quantile(inside, at)
+    return found
+
+
+def windowed_counts(times_ns: Ints, duration_ns: int, width_ns: int) -> Ints:
+    """How many times fall into each window."""
+    windows = max(1, -(-duration_ns // width_ns))
+    return np.bincount(np.clip(times_ns // width_ns, 0, windows - 1), minlength=windows).astype(np.int64)
+
+
+def censored_quantile(times: Iterable[float | None], at: float) -> float | None:
+    """Quantile (nearest rank) of times of which some are censored (None): infinite if it falls among those.
+
+    Returns None for no times at all.
+    """
+    ranked = sorted(math.inf if time is None else float(time) for time in times)
+    if not ranked:
+        return None
+    return ranked[min(len(ranked) - 1, max(0, math.ceil(at * len(ranked)) - 1))]
+
+
+class RatioInterval(msgspec.Struct, frozen=True):
+    """Head against base, as a ratio with its bootstrap interval. ``worse`` holds only beyond the floor."""
+
+    ratio: float
+    low: float
+    high: float
+    floor: float
+    p_value: float
+    """Share of resamples whose ratio does not exceed 1 + floor (one is added above and below: never 0)."""
+    pairs: int
+
+    @property
+    def worse(self) -> bool:
+        return self.low > 1.0 + self.floor
+
+
+def paired_ratio(
+    base: Sequence[float | None],
+    head: Sequence[float | None],
+    *,
+    floor: float,
+    confidence: float = 0.95,
+    resamples: int = 4000,
+    seed: int = 0,
+) -> RatioInterval:
+    """Median over pairs of head / base, where larger is worse, with a percentile bootstrap over the pairs.
+
+    None is a censored value (never recovered): infinite; a pair censored on both sides has ratio 1. The lower and upper
+    bound are each one-sided at ``confidence``. Raises ValueError for unequal or fewer than 5 pairs, and values <= 0.
+    """
+    if len(base) != len(head):
+        raise ValueError(f"paired_ratio: {len(base)} base values but {len(head)} head values; pairs need both")
+    if len(base) < 5:
+        raise ValueError(f"paired_ratio: {len(base)} pairs cannot bear an interval; give at least 5")
+    logs = np.array([_log_ratio(before, after) for before, after in zip(base, head, strict=True)])
+    draws = np.random.Generator(np.random.PCG64(seed)).integers(0, len(logs), size=(resamples, len(logs)))
+    middles = _median_of_rows(np.sort(logs[draws], axis=1))
+    low, high = np.quantile(middles, [1.0 - confidence, confidence], method="nearest")
+    beyond = int((middles <= math.log1p(floor)).sum())
+    return RatioInterval(
+        ratio=_exp(float(_median_of_rows(np.sort(logs)[None, :])[0])),
+        low=_exp(float(low)),
+        high=_exp(float(high)),
+        floor=floor,
+        p_value=(beyond + 1) / (resamples + 1),
+        pairs=len(logs),
+    )
+
+
+def _log_ratio(before: float | None, after: float | None) -> float:
+    for value in (before, after):
+        if value is not None and not value > 0:
+            raise ValueError(f"paired_ratio: {value} is not a positive value; a ratio needs positive numbers")
+    if before is None and after is None:
+        return 0.0
+    if after is None:
+        return math.inf
+    if before is None:
+        return -math.inf
+    return math.log(after / before)
+
+
+def _median_of_rows(rows: Floats) -> Floats:
+    """Lower and upper middle averaged; infinities survive, opposite ones cancel."""
+    size = rows.shape[1]
+    lower, upper = rows[:, (size - 1) // 2], rows[:, size // 2]
+    with np.errstate(invalid="ignore"):
+        middle = (lower + upper) / 2
+    return np.where(np.isnan(middle), 0.0, middle)
+
+
+def _exp(value: float) -> float:
+    return math.inf if value == math.inf else math.exp(value)
+
+
+def holm(p_values: Mapping[str, float], alpha: float = 0.05) -> dict[str, bool]:
+    """Which hypotheses fall when all are tested together (Holm 1979): family-wise error at most ``alpha``."""
+    fallen = dict.fromkeys(p_values, False)
+    ranked = sorted(p_values, key=lambda name: (p_values[name], name))
+    for rank, name in enumerate(ranked):
+        if p_values[name] > alpha / (len(ranked) - rank):
+            break
+        fallen[name] = True
+    return fallen
