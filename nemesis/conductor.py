@@ -25,7 +25,7 @@ from typing import Literal
 import msgspec
 
 from nemesis.draws import Draw, below, stream
-from nemesis.faults import KINDS, Fault, Parameter, fault_params
+from nemesis.faults import KINDS, Fault, Parameter, fault_params, ignores_target
 from nemesis.links import link_rules
 from nemesis.plan import Plan, fault_key
 from nemesis.port import Evidence, NotSupported, World
@@ -122,13 +122,8 @@ class Conductor:
         key = fault_key(self.plan, index)
         draw = stream(f"{self.plan.seed}/fault/{key}")
         views = self.world.agents()
-        targets = resolve(
-            fault.target,
-            views,
-            leader=self.world.leader(),
-            it=it,
-            draw=draw,
-        )
+        whole = ignores_target(fault)
+        targets = [] if whole else resolve(fault.target, views, leader=self.world.leader(), it=it, draw=draw)
         named = {view.id: view.name for view in views}
         names = tuple(named[one] for one in targets)
         active = _Active(index, fault, fault_params(fault), targets, names, draw, key)
@@ -136,7 +131,7 @@ class Conductor:
         evidence: Evidence = {} if fault.trigger is None else {"trigger": fault.trigger}
         if it is not None:
             evidence["triggered_by"] = named[it]
-        if not targets:
+        if not targets and not whole:
             evidence["nobody"] = f"no agent fits target {fault.target!r}"
         try:
             evidence |= self._inject(active)

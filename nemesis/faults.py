@@ -216,3 +216,8 @@ TARGETS: dict[str, str] = {
 def fault_params(fault: Fault) -> dict[str, Parameter]:
     """The fault's parameters, complete: defaults of its kind where it says nothing."""
     return {name: spec.default for name, spec in KINDS[fault.kind].params.items()} | fault.params
+
+
+def ignores_target(fault: Fault) -> bool:
+    """Whether the fault decides by itself whom it hits: partitions that divide the whole cluster."""
+    return fault.kind == "partition" and fault_params(fault)["shape"] not in ("isolate", "one_way")

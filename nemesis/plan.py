@@ -6,11 +6,15 @@ after its timing is multiplied by ``timing.scale`` (real pauses err by ±10 ms, 
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import re
+from pathlib import Path
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from nemesis.faults import Fault
+from nemesis.checks import problems
+from nemesis.faults import KINDS, Fault, Parameter
+from nemesis.suggest import did_you_mean
 
 PLAN_VERSION = 1
 MILLISECOND = 1_000_000
@@ -29,7 +33,7 @@ class Plant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     """SHA-256 of its source; a mismatch when run is an error, since the plan would reproduce something else."""
 
 
-class Cluster(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Cluster(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Who takes part. collapsed: ``nodes`` replicas r0, r1, …; classic: proposers p0…, acceptors a0…, learners l0…"""
 
     deployment: Deployment = "collapsed"
@@ -39,7 +43,7 @@ class Cluster(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     learners: int = 2
 
 
-class Timing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Timing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Timeouts of the protocol and the client, in ns of virtual time; real time = virtual × ``scale``."""
 
     scale: float = 1.0
@@ -53,7 +57,7 @@ class Timing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     """After this the client gives up and records ``info``."""
 
 
-class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Bounds of the protocol."""
 
     window: int = 16
@@ -68,7 +72,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     page_bytes: int = 65_536
 
 
-class Workload(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Workload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the clients ask for. Open loop: operations start by the clock, not when the last one ended."""
 
     clients: int = 8
@@ -83,14 +87,14 @@ class Workload(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     """Stop after so many operations; 0 = until the end of the plan."""
 
 
-class Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The simulated network when no fault is on. Ignored on real processes, which have a network of their own."""
 
     latency_ns: int = 1 * MILLISECOND
     jitter_ns: int = 1 * MILLISECOND
 
 
-class Disk(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Disk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The disk when no fault is on."""
 
     sync_ns: int = 500_000
@@ -100,7 +104,7 @@ class Disk(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     """Real runs: where the logs live (memory: a memory-backed file system; syncs cost nothing)."""
 
 
-class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     version: int = PLAN_VERSION
     name: str = "torture"
     seed: int = 0
@@ -152,7 +156,118 @@ def _key(fault: Fault) -> str:
     return f"{fault.kind}@{fault.at_ns if fault.trigger is None else fault.trigger}"
 
 
+class PlanError(ValueError):
+    """A plan that cannot be run, by its author's mistake. ``problems``: one line each, where and what."""
+
+    def __init__(self, where: str, problems: list[str]) -> None:
+        super().__init__("\n  ".join([f"{where} is not a plan that can be run:", *problems]))
+        self.where = where
+        self.problems = problems
+
+
+def validate(plan: Plan, where: str = "the plan") -> None:
+    """Check everything that a type does not say; raises PlanError with all problems found."""
+    if plan.version != PLAN_VERSION:
+        raise PlanError(where, [f"version: this is version {plan.version}; this program reads {PLAN_VERSION}"])
+    found = list(problems(plan, members(plan.cluster), DEFAULT_MIX))
+    if found:
+        raise PlanError(where, found)
+
+
+def load_plan(path: Path) -> Plan:
+    """The plan in that file, checked. Raises PlanError, or OSError if it cannot be read."""
+    return decode_plan(path.read_bytes(), str(path))
+
+
+def decode_plan(data: bytes, where: str = "the plan") -> Plan:
+    """A plan from its JSON text, checked; ``where`` names it in errors. Raises PlanError."""
+    try:
+        plan = msgspec.json.decode(data, type=Plan)
+    except msgspec.ValidationError as error:
+        raise PlanError(where, [_type_problem(str(error))]) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise PlanError(where, [_json_problem(str(error), data)]) from None
+    validate(plan, where)
+    return plan
+
+
+def _type_problem(text: str) -> str:
+    """``Expected `int`, got `str` - at `$.faults[3].at_ns` `` becomes ``faults[3].at_ns: expected int, got str``."""
+    what, _, path = text.partition(" - at `")
+    path = path.rstrip("`").removeprefix("$").removeprefix(".")
+    what = what.replace("`", "")
+    unknown = re.fullmatch(r"Object contains unknown field (\S+)", what)
+    if unknown:
+        fields = _fields_at(path)
+        allowed = ", ".join(fields)
+        what = f"unknown field {unknown[1]!r}{did_you_mean(unknown[1], fields)}; allowed: {allowed}"
+    return f"{path or 'top level'}: {what[0].lower()}{what[1:]}"
+
+
+def _fields_at(path: str) -> tuple[str, ...]:
+    record: Any = Plan
+    for name in re.findall(r"[a-z_]+", path):
+        record = {"faults": Fault, "mutant": Plant}.get(name) or type(getattr(Plan(), name))
+    return tuple(record.__struct_fields__)
+
+
+def _json_problem(text: str, data: bytes) -> str:
+    place = re.search(r"\(byte (\d+)\)", text)
+    if place is None:
+        return f"not JSON: {text}"
+    before = data[: int(place[1])]
+    line, column = before.count(b"\n") + 1, len(before) - before.rfind(b"\n")
+    return f"line {line}, column {column}: not JSON: {text}"
+
+
+def scaled(plan: Plan, factor: float) -> Plan:
+    """The same plan in a time that runs ``factor`` times slower: times, lengths and timeouts × factor, rates ÷ factor.
+
+    ``timing.scale`` is divided by the factor, so ``scaled(plan, plan.timing.scale)`` is the plan for real processes and
+    needs no further scaling. Parameters stay within the bounds of their kind. Raises ValueError unless factor > 0.
+    """
+    if not factor > 0:
+        raise ValueError(f"factor must be positive, not {factor}")
+    return msgspec.structs.replace(
+        plan,
+        duration_ns=round(plan.duration_ns * factor),
+        settle_ns=round(plan.settle_ns * factor),
+        timing=msgspec.structs.replace(_stretched(plan.timing, factor), scale=plan.timing.scale / factor),
+        workload=msgspec.structs.replace(plan.workload, rate=plan.workload.rate / factor),
+        network=_stretched(plan.network, factor),
+        disk=_stretched(plan.disk, factor),
+        faults=tuple(_slower(fault, factor) for fault in plan.faults),
+    )
+
+
+Timed = TypeVar("Timed", Timing, Network, Disk)
+
+
+def _stretched(record: Timed, factor: float) -> Timed:
+    times = {name: getattr(record, name) for name in record.__struct_fields__ if name.endswith("_ns")}
+    return msgspec.structs.replace(record, **{name: round(value * factor) for name, value in times.items()})
+
+
+def _slower(fault: Fault, factor: float) -> Fault:
+    params: dict[str, Parameter] = dict(fault.params)
+    for name, spec in KINDS[fault.kind].params.items():
+        value = params.get(name, spec.default)
+        if isinstance(value, str) or not name.endswith(("_ns", "per_second")):
+            continue
+        stretched = value * factor if name.endswith("_ns") else value / factor
+        low = spec.lowest if spec.lowest is not None else stretched
+        high = spec.highest if spec.highest is not None else stretched
+        params[name] = round(min(max(stretched, low), high))
+    return msgspec.structs.replace(
+        fault,
+        at_ns=None if fault.at_ns is None else round(fault.at_ns * factor),
+        duration_ns=fault.duration_ns if fault.duration_ns < 0 else round(fault.duration_ns * factor),
+        params=params,
+    )
+
+
 def encode_plan(plan: Plan) -> bytes:
+    """The plan as JSON text for ``decode_plan``, complete with defaults, so that it means the same when they change."""
     return msgspec.json.format(msgspec.json.encode(plan), indent=2) + b"\n"
 
 

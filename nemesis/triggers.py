@@ -21,11 +21,12 @@ of the same step. A fault aimed at one message (``limit: 1``) at ``sent_accept``
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 
 import msgspec
+
+from nemesis.suggest import did_you_mean
 
 ROLES = ("replica", "proposer", "acceptor", "learner")
 
@@ -85,7 +86,9 @@ def parse_trigger(text: str) -> Trigger:
         raise TriggerError(f"trigger {text!r}: names no event; allowed: {', '.join(WATCHABLE)}")
     kind = words.pop()
     if kind not in WATCHABLE:
-        raise TriggerError(f"trigger {text!r}: unknown event {kind!r}{_suggest(kind)}; allowed: {', '.join(WATCHABLE)}")
+        raise TriggerError(
+            f"trigger {text!r}: unknown event {kind!r}{did_you_mean(kind, WATCHABLE)}; allowed: {', '.join(WATCHABLE)}"
+        )
     nth = 1
     if words and words[0] == "first":
         words.pop(0)
@@ -104,11 +107,6 @@ def parse_trigger(text: str) -> Trigger:
         f"trigger {text!r}: cannot read {' '.join(words)!r} before {kind!r};"
         f" allowed: [first | 2nd | 3rd …] [any | agent NAME | {' | '.join(ROLES)}]"
     )
-
-
-def _suggest(kind: str) -> str:
-    near = difflib.get_close_matches(kind, WATCHABLE, n=1)
-    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 class Triggers:
