@@ -35,7 +35,10 @@ def window_width_ns(duration_ns: int) -> int:
 
 
 class Availability(msgspec.Struct, frozen=True):
-    """Windows of equal width from time 0. A window counts if some operation was waiting in it."""
+    """Windows of equal width from time 0.
+
+    A window counts if some operation was waiting in it, and it is not after the last one was wanted (the load is over).
+    """
 
     width_ns: int
     tried: tuple[bool, ...]
@@ -53,6 +56,7 @@ def availability(intended_ns: Ints, ended_ns: Ints, ok: Bools, duration_ns: int,
     np.add.at(change, np.clip(intended_ns // width_ns, 0, windows - 1), 1)
     np.add.at(change, np.clip(ended_ns // width_ns, 0, windows - 1) + 1, -1)
     tried = np.cumsum(change[:-1]) > 0
+    tried[int(intended_ns.max(initial=0)) // width_ns + 1 :] = False
     succeeded = np.bincount(np.clip(ended_ns[ok] // width_ns, 0, windows - 1), minlength=windows) > 0
     down = tried & ~succeeded
     edges = np.flatnonzero(np.diff(np.concatenate(([False], down, [False])).astype(np.int8)))

@@ -56,7 +56,7 @@ def _visible(character: str) -> str:
 
 
 def span(ns: float | None) -> str:
-    """A length of time with three digits: ``1.24 s``, ``310 ms``, ``0 s``; None = ``never``."""
+    """A length of time with three digits: ``1.24 s``, ``50 ms``, ``0 s``; None = ``never``."""
     if ns is None or ns != ns or ns == float("inf"):
         return "never"
     for unit, name in _STEPS:
@@ -64,7 +64,7 @@ def span(ns: float | None) -> str:
             number = ns / unit
             if abs(number) >= 999.5 and name != "s":
                 continue
-            return f"{_three_digits(number)} {name}"
+            return f"{number:,.0f} {name}" if number == int(number) else f"{_three_digits(number)} {name}"
     if abs(ns) >= 999.5:
         return "1 µs"
     return f"{ns:.0f} ns" if ns else "0 s"
