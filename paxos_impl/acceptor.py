@@ -1,0 +1,225 @@
+"""Acceptor: the memory of the protocol.
+
+Rules (Paxos Made Simple, section 2.2; The Part-Time Parliament, section 2.3)
+* **P1a** promise ballot b only if no higher one was promised; a promise is durable before it is said.
+* A promise tells *every* vote in the slots asked for, and every value known chosen there; nothing is silently left out.
+* Accept ballot b unless a higher one was promised; *accepting raises the promise too*.
+* A vote is durable before it is said.
+
+Invariant kept: for every slot, vote ballot <= promise, and neither ever sinks, over all incarnations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from paxos_impl.agent import Agent, Context
+from paxos_impl.log import AnyRecord, Checkpoint, PromiseRecord, VoteRecord
+from paxos_impl.messages import (
+    NO_BALLOT,
+    Accept,
+    Accepted,
+    Ballot,
+    Heartbeat,
+    HeartbeatReply,
+    Nack,
+    PastVote,
+    Prepare,
+    PreVote,
+    PreVoteReply,
+    Promise,
+    Truncated,
+    Value,
+    Vote,
+    value_bytes,
+)
+
+NEVER_NS = -(1 << 62)
+
+
+class Acceptor(Agent):
+    role = "acceptor"
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self.promised: Ballot = NO_BALLOT
+        self.votes: dict[int, tuple[Ballot, Value]] = {}
+        self.decided: dict[int, Value] = {}
+        """Values known chosen; a collapsed replica lends its learner's."""
+        self.floor = 0
+        """Values of slots <= floor are chosen and cut."""
+        self.stable = 0
+        self.leader_heard_ns = NEVER_NS
+        self.vote_listeners = () if self.config.collapsed else self.config.learners
+        self.handlers = {
+            Prepare: self.on_prepare,
+            Accept: self.on_accept,
+            PreVote: self.on_pre_vote,
+            Heartbeat: self.on_heartbeat,
+        }
+
+    # -- phase 1b -----------------------------------------------------------------------------------------------------
+
+    def on_prepare(self, source: int, message: Prepare) -> None:
+        if not self.may_promise(message.ballot):
+            self.send(source, Nack(message.ballot, self.promised))
+            return
+        if self.precedes(self.promised, message.ballot):
+            self.promised = message.ballot
+            self.log_promise(message.ballot)
+            self.trace("promised", message.ballot)
+        for promise in self.promise_pages(message):
+            self.send(source, promise)
+
+    def may_promise(self, ballot: Ballot) -> bool:
+        """P1a. A repeated Prepare of the promised ballot is answered again: its first answer may be lost."""
+        return not self.precedes(ballot, self.promised)
+
+    def log_promise(self, ballot: Ballot) -> None:
+        self.context.log.append(PromiseRecord(ballot))
+
+    def promise_content(self, slot: int) -> list[PastVote]:
+        """All votes and chosen values in slots >= ``slot``, in order of slot."""
+        content = []
+        for at in sorted({*self.votes, *self.decided}):
+            if at < slot:
+                continue
+            if at in self.decided:
+                content.append(PastVote(at, NO_BALLOT, self.decided[at], True))
+            else:
+                ballot, value = self.votes[at]
+                content.append(PastVote(at, ballot, value, False))
+        return content
+
+    def promise_pages(self, message: Prepare) -> Iterator[Promise]:
+        votes: list[PastVote] = []
+        size = page = 0
+        for vote in self.promise_content(message.slot):
+            votes.append(vote)
+            size += 32 + value_bytes(vote.value)
+            if size >= self.config.page_bytes:
+                yield Promise(message.ballot, page, False, self.floor, tuple(votes))
+                votes, size, page = [], 0, page + 1
+        yield Promise(message.ballot, page, True, self.floor, tuple(votes))
+
+    # -- phase 2b -----------------------------------------------------------------------------------------------------
+
+    def on_accept(self, source: int, message: Accept) -> None:
+        ballot, slot = message.ballot, message.slot
+        if not self.may_accept(ballot, slot):
+            self.send(source, Nack(ballot, self.promised))
+            return
+        self.leader_heard_ns = self.context.now_ns
+        if slot <= self.floor:
+            self.send(source, Truncated(ballot, self.floor))
+            return
+        self.raise_promise(ballot)
+        if not self.has_voted(ballot, slot, message.value):
+            self.cast_vote(ballot, slot, message.value)
+        self.send(source, Accepted(ballot, slot))
+        for learner in self.vote_listeners:
+            self.send(learner, Vote(ballot, slot, message.value))
+
+    def may_accept(self, ballot: Ballot, slot: int) -> bool:
+        """Accept unless a higher ballot was promised."""
+        return not self.precedes(ballot, self.promised)
+
+    def raise_promise(self, ballot: Ballot) -> None:
+        """Accepting is promising: without it an older Accept that comes late would overwrite this vote."""
+        if self.precedes(self.promised, ballot):
+            self.promised = ballot
+
+    def has_voted(self, ballot: Ballot, slot: int, value: Value) -> bool:
+        """A repeated Accept is answered again; its vote is in the log already (and the gate still holds)."""
+        vote = self.votes.get(slot)
+        return vote is not None and vote[0] == ballot and vote[1] == value
+
+    def cast_vote(self, ballot: Ballot, slot: int, value: Value) -> None:
+        self.votes[slot] = (ballot, value)
+        self.log_vote(ballot, slot, value)
+        self.trace("accepted", ballot, slot, value)
+
+    def log_vote(self, ballot: Ballot, slot: int, value: Value) -> None:
+        """The record raises the promise too when it is read back."""
+        self.context.log.append(VoteRecord(ballot, slot, value, self.chosen_in_log()))
+
+    def chosen_in_log(self) -> int:
+        """Every slot up to this is chosen, and this log holds its chosen value: so recovery needs nobody else."""
+        return self.household.chosen_in_log()
+
+    # -- election and heartbeats --------------------------------------------------------------------------------------
+
+    def on_pre_vote(self, source: int, message: PreVote) -> None:
+        granted = self.may_pre_vote(message.ballot)
+        self.send(source, PreVoteReply(message.ballot, granted, self.promised))
+
+    def may_pre_vote(self, ballot: Ballot) -> bool:
+        """Only if a Prepare would succeed, and no leader was heard for an election timeout."""
+        quiet_ns = self.context.now_ns - self.leader_heard_ns
+        return self.precedes(self.promised, ballot) and quiet_ns >= self.config.election_timeout_ns
+
+    def on_heartbeat(self, source: int, message: Heartbeat) -> None:
+        if self.precedes(message.ballot, self.promised):
+            self.send(source, Nack(message.ballot, self.promised))
+            return
+        self.leader_heard_ns = self.context.now_ns
+        applied, durable = self.household.progress()
+        self.send(source, HeartbeatReply(message.ballot, message.beat, applied, durable))
+        if message.stable > self.stable:
+            self.stable = message.stable
+            self.on_stable()
+
+    def on_stable(self) -> None:
+        """A majority of the learners has durable snapshots up to ``stable``: values up to it need not be kept here."""
+        if (
+            self.config.snapshot_every
+            and self.stable - self.floor >= self.config.snapshot_every
+            and not self.context.log.checkpointing
+        ):
+            self.cut(self.stable)
+            self.context.log.start_checkpoint(self.checkpoint(0, b"", 0, ()))
+
+    # -- bounded log --------------------------------------------------------------------------------------------------
+
+    def cut(self, floor: int) -> None:
+        """Forget votes in slots <= floor; they are chosen and kept in snapshots."""
+        if floor <= self.floor:
+            return
+        self.floor = floor
+        for slot in [slot for slot in self.votes if slot <= floor]:
+            del self.votes[slot]
+        self.trace("cut", None, floor)
+
+    def checkpoint(self, slot: int, state: bytes, round_: int, chosen: tuple[tuple[int, Value], ...]) -> Checkpoint:
+        """Promise and live votes go into the checkpoint, or cutting the log would forget them."""
+        votes = tuple((at, ballot, value) for at, (ballot, value) in sorted(self.votes.items()) if at > slot)
+        return Checkpoint(slot, state, self.promised, round_, self.floor, votes, chosen, self.chosen_in_log(), 0)
+
+    # -- recovery -----------------------------------------------------------------------------------------------------
+
+    def recover_checkpoint(self, checkpoint: Checkpoint) -> None:
+        self.promised = checkpoint.promised
+        self.floor = max(checkpoint.floor, checkpoint.slot)
+        for slot, ballot, value in checkpoint.votes:
+            if slot > self.floor:
+                self.votes[slot] = (ballot, value)
+
+    def recover_promise(self, record: PromiseRecord) -> None:
+        self.promised = max(self.promised, record.ballot)
+
+    def recover_vote(self, record: VoteRecord) -> None:
+        if record.slot > self.floor:
+            self.votes[record.slot] = (record.ballot, record.value)
+        self.promised = max(self.promised, record.ballot)
+
+    def recover(self, checkpoint: Checkpoint, records: list[AnyRecord]) -> None:
+        """Take up the promise and the votes of all earlier incarnations, in the order they were logged."""
+        self.recover_checkpoint(checkpoint)
+        for record in records:
+            if isinstance(record, VoteRecord):
+                self.recover_vote(record)
+            elif isinstance(record, PromiseRecord):
+                self.recover_promise(record)
+        self.trace(
+            "recovered", self.promised, self.floor, None, [(slot, vote[0]) for slot, vote in sorted(self.votes.items())]
+        )

@@ -1,0 +1,153 @@
+"""Client session: one operation in flight, retried until it is answered or given up.
+
+Rules
+* A retry repeats the command word for word, under the same session and seq: the sessions execute it once.
+* A client id is never used twice, also not by the next life of the client's process.
+* **Definite failure**: ``fail`` says that the operation surely did not happen. "Not leader" says so only if no attempt of
+  it was ever sent that got another answer or none, and only if links cannot duplicate requests. Everything else that is not
+  an answer ends in ``info``: it may have happened, or may happen later.
+
+A session is opened by a command of its own before the first operation; that costs one decree a client.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import msgspec
+
+from paxos_impl.messages import BUSY, EXPIRED, NOT_LEADER, OK, AnyMessage, Command, Reply, Request
+
+OutcomeType = Literal["ok", "fail", "info"]
+
+
+class ClientConfig(msgspec.Struct, frozen=True):
+    """Times in ns. ``servers``: the agents that take requests (replicas, or proposers)."""
+
+    servers: tuple[int, ...]
+    retry_ns: int = 60_000_000
+    timeout_ns: int = 500_000_000
+    pause_ns: int = 5_000_000
+    """Wait before asking the next server after a refusal without a hint."""
+    links_may_duplicate: bool = False
+
+
+class Finished(msgspec.Struct, frozen=True):
+    """How an operation ended."""
+
+    type: OutcomeType
+    result: Any
+    node: int
+    error: str | None
+
+
+class ClientSession:
+    """A logical client. The host takes ``outbox``, hands in replies, and calls ``on_time`` at ``deadline_ns``."""
+
+    def __init__(self, client: int, config: ClientConfig, draw: Callable[[], float]) -> None:
+        self.client = client
+        self.config = config
+        self.session = 0
+        self.seq = 0
+        self.outbox: list[tuple[int, AnyMessage]] = []
+        self.deadline_ns: int | None = None
+        self.server = config.servers[int(draw() * len(config.servers))]
+        self._operation: Command | None = None
+        self._give_up_ns = 0
+        self._unanswered = 0
+        self._refused = 0
+
+    @property
+    def busy(self) -> bool:
+        return self._operation is not None
+
+    def invoke(self, now_ns: int, f: str, key: str, value: Any = None, expected: Any = None) -> int:
+        """Begin an operation; returns its seq. Only one at a time."""
+        assert self._operation is None, "one operation in flight per client"
+        self.seq = self.next_seq()
+        self._operation = Command(self.client, self.seq, self.session, f, key, value, expected)
+        self._give_up_ns = now_ns + self.config.timeout_ns
+        self._unanswered = self._refused = 0
+        self._attempt(now_ns)
+        return self.seq
+
+    def next_seq(self) -> int:
+        """Every operation of a session has a seq of its own; only its retries share it."""
+        return self.seq + 1
+
+    # -- events -------------------------------------------------------------------------------------------------------
+
+    def on_reply(self, now_ns: int, source: int, reply: Reply) -> Finished | None:
+        """An answer; returns how the operation ended, or None if it goes on (or the answer is an old one)."""
+        operation = self._operation
+        if operation is None or reply.client != self.client:
+            return None
+        if reply.seq == 0 and self.session == 0 and reply.status == OK:
+            self.session = reply.result
+            self._operation = Command(
+                operation.client,
+                operation.seq,
+                self.session,
+                operation.f,
+                operation.key,
+                operation.value,
+                operation.expected,
+            )
+            self.server = source
+            self._unanswered = self._refused = 0
+            self._attempt(now_ns)
+            return None
+        if reply.seq != (operation.seq if self.session else 0):
+            return None
+        if reply.status == OK:
+            self.server = source if source in self.config.servers else self.server
+            return self._finish("ok", reply.result, source, None)
+        if reply.status == EXPIRED:
+            return self._finish("info", None, source, "session expired")
+        if reply.status in (NOT_LEADER, BUSY):
+            self._refused += 1
+            hinted = reply.leader in self.config.servers and reply.status == NOT_LEADER
+            self.server = reply.leader if hinted else self.next_server(source)
+            if self._unanswered > self._refused:
+                return None
+            self.deadline_ns = now_ns + (0 if hinted and self._refused < 3 else self.config.pause_ns)
+        return None
+
+    def on_time(self, now_ns: int) -> Finished | None:
+        """The deadline has come: try again, or give up."""
+        if self._operation is None:
+            self.deadline_ns = None
+            return None
+        if now_ns >= self._give_up_ns:
+            if self.is_definite_failure():
+                return self._finish("fail", None, -1, "no leader took it")
+            return self._finish("info", None, -1, "timeout")
+        if self._unanswered > self._refused:
+            self.server = self.next_server(self.server)
+        self._attempt(now_ns)
+        return None
+
+    def is_definite_failure(self) -> bool:
+        """No attempt of the operation itself was sent, or every one was refused and none could be duplicated on its way."""
+        if self.session == 0:
+            return True
+        return self._unanswered == self._refused and not self.config.links_may_duplicate
+
+    def next_server(self, server: int) -> int:
+        servers = self.config.servers
+        return servers[(servers.index(server) + 1) % len(servers)] if server in servers else servers[0]
+
+    # -- attempts -----------------------------------------------------------------------------------------------------
+
+    def _attempt(self, now_ns: int) -> None:
+        assert self._operation is not None
+        command = self._operation if self.session else Command(self.client, 0, 0, "open", "")
+        self._unanswered += 1
+        self.outbox.append((self.server, Request(command)))
+        self.deadline_ns = min(self._give_up_ns, now_ns + self.config.retry_ns)
+
+    def _finish(self, type_: OutcomeType, result: Any, node: int, error: str | None) -> Finished:
+        self._operation = None
+        self.deadline_ns = None
+        return Finished(type_, result, node, error)

@@ -1,0 +1,70 @@
+"""The key-value store: the state machine the log is applied to. Deterministic: no time, no randomness, no hash order.
+
+=======  ==============================================================================  ========================
+f        effect                                                                          result
+=======  ==============================================================================  ========================
+read     none                                                                            the value (see below)
+write    key = value                                                                     None
+cas      key = value if it holds ``expected`` now                                        [took place, value found]
+delete   key = a tombstone that bears ``value`` as its identity                          None
+append   value is added to the list of that key (lists are bounded: the oldest leave)    length of the list
+=======  ==============================================================================  ========================
+
+A read returns None for a key never written, ``{"tombstone": id}`` for a deleted one, a list for a key appended to: reading
+nothing is as unambiguous as reading something.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from paxos_impl.messages import Command
+
+MAX_LIST = 1000
+
+
+class KeyValueStore:
+    def __init__(self) -> None:
+        self.data: dict[str, Any] = {}
+
+    def execute(self, command: Command) -> Any:
+        f, key = command.f, command.key
+        if f == "read":
+            found = self.data.get(key)
+            return list(found) if isinstance(found, list) else found
+        if f == "write":
+            self.data[key] = command.value
+            return None
+        if f == "cas":
+            found = self.data.get(key)
+            if self.matches(found, command.expected):
+                self.data[key] = command.value
+                return [True, found]
+            return [False, found]
+        if f == "delete":
+            self.data[key] = {"tombstone": command.value}
+            return None
+        if f == "append":
+            return self.append(key, command.value)
+        raise ValueError(f"unknown function {f!r}; this store knows read, write, cas, delete, append")
+
+    def matches(self, found: Any, expected: Any) -> bool:
+        """Compare-and-set compares the whole value; ``None`` expects a key never written."""
+        return bool(found == expected)
+
+    def append(self, key: str, value: Any) -> int:
+        items = self.data.get(key)
+        if not isinstance(items, list):
+            items = self.data[key] = []
+        items.append(value)
+        if len(items) > MAX_LIST:
+            del items[0]
+        return len(items)
+
+    def snapshot(self) -> dict[str, Any]:
+        """The whole state, in order of key, so that equal states have equal snapshots."""
+        return dict(sorted(self.data.items()))
+
+    def restore(self, snapshot: dict[str, Any]) -> None:
+        """Replace the state; nothing of the old one stays."""
+        self.data = dict(snapshot)

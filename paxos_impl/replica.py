@@ -1,0 +1,99 @@
+"""Replica: the collapsed deployment. One process plays all roles, with the same role code and one log.
+
+The roles talk to each other by messages to the own node, which wait at the gate like all others. Only what needs no
+durability passes directly, through the household: the learner takes what the proposer counted as chosen, the acceptor's
+votes tell the learner which values a leader's commit index confirms, and chosen values go into the acceptor's promises.
+"""
+
+from __future__ import annotations
+
+from paxos_impl.acceptor import Acceptor
+from paxos_impl.agent import Agent, Context, Household
+from paxos_impl.election import LEADING
+from paxos_impl.learner import Learner
+from paxos_impl.log import AnyRecord, Checkpoint
+from paxos_impl.messages import Accept, Ballot, Command, Heartbeat, Value
+from paxos_impl.proposer import Proposer
+from paxos_impl.sessions import Outcome
+
+
+class Replica(Agent, Household):
+    role = "replica"
+
+    def __init__(self, context: Context, acceptor: Acceptor, proposer: Proposer, learner: Learner) -> None:
+        super().__init__(context)
+        self.acceptor = acceptor
+        self.proposer = proposer
+        self.learner = learner
+        acceptor.household = proposer.household = learner.household = self
+        learner.votes = acceptor.votes
+        acceptor.decided = learner.decided
+        self.handlers = {**acceptor.handlers, **learner.handlers, **proposer.handlers}
+        self.handlers[Accept] = self.on_accept
+        self.handlers[Heartbeat] = self.on_heartbeat
+
+    def start(self) -> None:
+        self.proposer.start()
+
+    # -- messages that concern several roles --------------------------------------------------------------------------
+
+    def on_accept(self, source: int, message: Accept) -> None:
+        self.acceptor.on_accept(source, message)
+        if self.acceptor.promised == message.ballot:
+            self.proposer.follow(message.ballot)
+        self.learner.note_commit(source, message.ballot, message.commit)
+
+    def on_heartbeat(self, source: int, message: Heartbeat) -> None:
+        self.acceptor.on_heartbeat(source, message)
+        self.proposer.on_heartbeat(source, message)
+        self.learner.on_heartbeat(source, message)
+
+    def flush(self) -> None:
+        self.proposer.flush()
+        if self.learner.checkpoint_wanted and not self.context.log.checkpointing:
+            self.learner.checkpoint_wanted = False
+            self.context.log.start_checkpoint(self.checkpoint())
+
+    # -- bounded log --------------------------------------------------------------------------------------------------
+
+    def checkpoint(self) -> Checkpoint:
+        """State, promise, round, live votes and what is chosen behind the snapshot: all this process must know."""
+        learner = self.learner
+        slot = learner.snapshot_slot
+        chosen = tuple((at, value) for at, value in sorted(learner.decided.items()) if at > slot)
+        return self.acceptor.checkpoint(slot, learner.snapshot_data, self.proposer.round, chosen)
+
+    def on_checkpoint_durable(self, slot: int) -> None:
+        self.learner.on_checkpoint_durable(slot)
+        self.acceptor.cut(self.learner.floor)
+
+    # -- household ----------------------------------------------------------------------------------------------------
+
+    def progress(self) -> tuple[int, int]:
+        return self.learner.applied, self.learner.durable_slot
+
+    def chosen_in_log(self) -> int:
+        return self.learner.chosen_in_log()
+
+    def learned(self) -> int | None:
+        return self.learner.learned
+
+    def learn(self, slot: int, ballot: Ballot | None, value: Value) -> bool:
+        self.learner.learn(slot, ballot, value)
+        return True
+
+    def outcome_of(self, command: Command) -> Outcome | None:
+        return self.learner.machine.cached(command)
+
+    def behind(self, source: int, floor: int) -> None:
+        self.learner.hear_commit(source, floor)
+
+    def answers_clients(self) -> bool:
+        return self.proposer.state == LEADING
+
+    # -- recovery -----------------------------------------------------------------------------------------------------
+
+    def recover(self, checkpoint: Checkpoint, records: list[AnyRecord]) -> None:
+        self.acceptor.recover(checkpoint, records)
+        self.proposer.recover(checkpoint, records)
+        self.learner.recover(checkpoint, records)
