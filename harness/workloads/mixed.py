@@ -1,0 +1,62 @@
+"""The standard workload: reads, writes, compare-and-sets, deletes and appends over a few keys.
+
+Every value written is unique in the run, and a delete carries an identity, so that histories are unambiguous: a read says
+which write it saw. Appends have keys of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from nemesis.plan import Workload
+
+
+class Intent(msgspec.Struct, frozen=True):
+    """What a client is to ask for."""
+
+    f: str
+    key: str
+    value: Any = None
+    expected: Any = None
+
+
+class MixedWorkload:
+    """``draw``: floats in [0, 1); ``writer``: prefix that makes this generator's values differ from all others'."""
+
+    def __init__(self, workload: Workload, draw: Callable[[], float], writer: str) -> None:
+        total = sum(workload.mix.values())
+        self._steps: list[tuple[float, str]] = []
+        reached = 0.0
+        for f, share in workload.mix.items():
+            reached += share / total
+            self._steps.append((reached, f))
+        self._keys = workload.keys
+        self._pad = workload.value_bytes
+        self._draw = draw
+        self._writer = writer
+        self._count = 0
+        self._seen: dict[str, Any] = {}
+
+    def next(self) -> Intent:
+        at = self._draw()
+        f = next((name for limit, name in self._steps if at < limit), self._steps[-1][1])
+        number = int(self._draw() * self._keys)
+        if f == "append" or (f == "read" and self._draw() < 0.2 and any(name == "append" for _, name in self._steps)):
+            return Intent(f, f"list{number}", None if f == "read" else self._unique())
+        key = f"key{number}"
+        if f == "read":
+            return Intent(f, key)
+        if f == "cas":
+            return Intent(f, key, self._unique(), self._seen.get(key))
+        return Intent(f, key, self._unique())
+
+    def saw(self, key: str, value: Any) -> None:
+        """``value`` was found or put under ``key``: the next compare-and-set there expects it."""
+        self._seen[key] = value
+
+    def _unique(self) -> str:
+        self._count += 1
+        return f"{self._writer}{self._count}".ljust(self._pad, ".")
