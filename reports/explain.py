@@ -1,0 +1,206 @@
+"""Reads a trace as a person would, with paper and pencil: what each step means, and which rule it breaks.
+
+Rules it knows (Lamport, "Paxos Made Simple", 2001, sections 2.2 and 2.5)
+-----
+* promises only rise, also across a crash (phase 1b);
+* an acceptor votes for nothing below its promise (phase 2b);
+* a ballot has one value for each slot;
+* a leader proposes the value of the highest ballot that its quorum reported, so nothing else once a majority voted (2a);
+* a slot has one value, for ever (agreement).
+
+It explains; it does not judge. The verdict is that of the checkers, which know more than a trace cut to a few steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from harness.record import Ballot, Command
+from reports.model import ProtocolEvent
+from reports.wording import ballot_name, shown, value_text
+
+
+class Remark(msgspec.Struct, frozen=True):
+    """What one step means, in a sentence, and whether the trace so far shows it to break a rule."""
+
+    sentence: str
+    conflict: bool = False
+
+
+class Letters:
+    """A letter for each value, in the order of appearance, so that values are told apart without colour."""
+
+    def __init__(self) -> None:
+        self._letters: dict[bytes, str] = {}
+        self.legend: list[tuple[str, str]] = []
+        """(letter, what the value is)"""
+
+    def of(self, value: tuple[Command, ...] | None) -> str:
+        """The letter of a value; empty for a step that has none."""
+        if value is None:
+            return ""
+        key = msgspec.msgpack.encode(value)
+        if key not in self._letters:
+            place = len(self.legend)
+            self._letters[key] = chr(ord("A") + place) if place < 26 else f"V{place}"
+            self.legend.append((self._letters[key], value_text(value)))
+        return self._letters[key]
+
+
+@dataclass
+class _Slot:
+    """What is known of one slot."""
+
+    proposed: dict[Ballot, str] = field(default_factory=dict)
+    votes: dict[tuple[Ballot, str], set[str]] = field(default_factory=dict)
+    learned: dict[str, tuple[str, Ballot | None]] = field(default_factory=dict)
+    """letter -> who learned it first, and at which ballot"""
+
+
+class Reader:
+    """Reads steps in the order of time. ``read`` only takes note; ``remark`` also says what the step means."""
+
+    def __init__(self, acceptors: int) -> None:
+        self.letters = Letters()
+        self._majority = acceptors // 2 + 1
+        self._promised: dict[str, Ballot] = {}
+        self._slots: dict[int, _Slot] = {}
+
+    def read(self, item: ProtocolEvent) -> None:
+        """A step that is not shown: only the promises that it implies matter later."""
+        ballot = item.event.ballot
+        if ballot is not None and item.event.kind in ("promised", "accepted"):
+            self._promised[item.agent] = max(self._promised.get(item.agent, ballot), ballot)
+
+    def remark(self, item: ProtocolEvent) -> Remark:
+        return _REMARKS[item.event.kind](self, item)
+
+    def _slot(self, item: ProtocolEvent) -> _Slot:
+        return self._slots.setdefault(item.event.slot, _Slot())
+
+    def prepare(self, item: ProtocolEvent) -> Remark:
+        return Remark(
+            f"{item.agent} begins phase 1 with ballot {ballot_name(item.event.ballot)} for slots from {item.event.slot} "
+            "on: it asks the acceptors for promises. The ballot must be higher than any that it has used or seen."
+        )
+
+    def promised(self, item: ProtocolEvent) -> Remark:
+        ballot, before = item.event.ballot, self._promised.get(item.agent)
+        text = f"{item.agent} promises ballot {ballot_name(ballot)}"
+        self.read(item)
+        if ballot is not None and before is not None and ballot < before:
+            return Remark(
+                f"{text}, lower than {ballot_name(before)}, which it had promised. This breaks the rule that promises "
+                "only rise (phase 1b).",
+                conflict=True,
+            )
+        return Remark(f"{text}: from now on it votes for nothing lower (phase 1b).")
+
+    def leader(self, item: ProtocolEvent) -> Remark:
+        return Remark(
+            f"{item.agent} has the promises of a majority for ballot {ballot_name(item.event.ballot)} and leads. In each "
+            "slot it must propose the value of the highest ballot that its quorum reported (phase 2a)."
+        )
+
+    def propose(self, item: ProtocolEvent) -> Remark:
+        slot, ballot, letter = self._slot(item), item.event.ballot, self.letters.of(item.event.value)
+        text = f"{item.agent} proposes {_value(letter)} in slot {item.event.slot} at ballot {ballot_name(ballot)}"
+        if ballot is None or not letter:
+            return Remark(f"{text} (phase 2a).")
+        before = slot.proposed.setdefault(ballot, letter)
+        if before != letter:
+            return Remark(
+                f"{text}, but {before} was proposed there. A ballot has one value for each slot.", conflict=True
+            )
+        for (earlier, other), voters in sorted(slot.votes.items()):
+            if earlier < ballot and other != letter and len(voters) >= self._majority:
+                return Remark(
+                    f"{text}, although a majority had voted for {other} at ballot {ballot_name(earlier)}. This breaks the "
+                    "rule to propose the value of the highest ballot that the quorum reported (phase 2a).",
+                    conflict=True,
+                )
+        return Remark(f"{text} (phase 2a).")
+
+    def accepted(self, item: ProtocolEvent) -> Remark:
+        slot, ballot, letter = self._slot(item), item.event.ballot, self.letters.of(item.event.value)
+        text = f"{item.agent} votes for {_value(letter)} in slot {item.event.slot} at ballot {ballot_name(ballot)}"
+        if ballot is None or not letter:
+            return Remark(f"{text} (phase 2b).")
+        promise = self._promised.get(item.agent)
+        self.read(item)
+        voters = slot.votes.setdefault((ballot, letter), set())
+        voters.add(item.agent)
+        if promise is not None and ballot < promise:
+            return Remark(
+                f"{text}, although it had promised {ballot_name(promise)}. This breaks the promise (phase 2b).",
+                conflict=True,
+            )
+        rivals = [other for at, other in slot.votes if at == ballot and other != letter]
+        if rivals:
+            return Remark(
+                f"{text}, where {rivals[0]} has votes at the same ballot. A ballot has one value for each slot.",
+                conflict=True,
+            )
+        if len(voters) == self._majority:
+            return Remark(f"{text}. That makes a majority: {letter} is chosen at this moment (phase 2b).")
+        return Remark(f"{text}; it has promised nothing higher (phase 2b).")
+
+    def chosen(self, item: ProtocolEvent) -> Remark:
+        slot, ballot, letter = self._slot(item), item.event.ballot, self.letters.of(item.event.value)
+        how = "by catching up" if ballot is None else f"at ballot {ballot_name(ballot)}"
+        text = f"{item.agent} learns {how} that {_value(letter)} is chosen in slot {item.event.slot}"
+        others = [(other, *first) for other, first in slot.learned.items() if other != letter]
+        slot.learned.setdefault(letter, (item.agent, ballot))
+        if others:
+            other, who, at = others[0]
+            when = "" if at is None else f" at ballot {ballot_name(at)}"
+            return Remark(
+                f"{text}, but {who} had learned {_value(other)} there{when}. This breaks agreement: a slot has one "
+                "value, for ever.",
+                conflict=True,
+            )
+        return Remark(f"{text}.")
+
+    def recovered(self, item: ProtocolEvent) -> Remark:
+        ballot, before = item.event.ballot, self._promised.get(item.agent)
+        text = f"{item.agent} recovers from its log with {'no promise' if ballot is None else 'promise ' + ballot_name(ballot)}"
+        if before is not None and (ballot is None or ballot < before):
+            del self._promised[item.agent]
+            return Remark(
+                f"{text}, though it had promised {ballot_name(before)} before. A promise must survive a crash (phase 1b).",
+                conflict=True,
+            )
+        return Remark(f"{text}.")
+
+    def started(self, item: ProtocolEvent) -> Remark:
+        return Remark(f"{item.agent} starts (incarnation {item.incarnation}).")
+
+    def stopped(self, item: ProtocolEvent) -> Remark:
+        return Remark(f"{item.agent} stops in good order.")
+
+    def step_down(self, item: ProtocolEvent) -> Remark:
+        reason = f": {shown(item.event.extra, 60)}" if item.event.extra else ""
+        return Remark(f"{item.agent} gives up ballot {ballot_name(item.event.ballot)}{reason}.")
+
+
+def _value(letter: str) -> str:
+    return letter or "a value"
+
+
+_REMARKS: dict[str, Callable[[Reader, ProtocolEvent], Remark]] = {
+    "prepare": Reader.prepare,
+    "promised": Reader.promised,
+    "leader": Reader.leader,
+    "propose": Reader.propose,
+    "accepted": Reader.accepted,
+    "chosen": Reader.chosen,
+    "recovered": Reader.recovered,
+    "started": Reader.started,
+    "stopped": Reader.stopped,
+    "step_down": Reader.step_down,
+}
+EXPLAINED = frozenset(_REMARKS)
+"""Kinds of events that have a sentence."""
