@@ -109,6 +109,12 @@ def parse_trigger(text: str) -> Trigger:
     )
 
 
+def ordinal(number: int) -> str:
+    """1 -> 1st, 2 -> 2nd, 11 -> 11th, as triggers are written."""
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
 class Triggers:
     """The triggers of one run. A caller skips kinds that are not in ``watched_kinds``: nothing waits for them."""
 

@@ -1,0 +1,56 @@
+"""Strategies: ways to make a plan from a seed. None dominates, so there is a portfolio.
+
+Each strategy is one file with a function ``generate(seed, frame) -> Plan`` and one row in ``STRATEGIES``. Its module is
+imported when first used. Equal seeds and frames give equal plans, on every machine and Python version.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import msgspec
+
+from nemesis.plan import Plan, validate
+from nemesis.strategies.frame import Frame
+from nemesis.suggest import did_you_mean
+
+
+class Strategy(msgspec.Struct, frozen=True):
+    name: str
+    about: str
+    module: str
+    weight: float
+    """Share in the portfolio; 0: only when asked for by name."""
+
+
+STRATEGIES: dict[str, Strategy] = {
+    name: Strategy(name, about, f"nemesis.strategies.{name}", weight)
+    for name, about, weight in (
+        ("calm", "no fault at all: what fails here fails by itself", 0.02),
+        ("fast_uniform", "a fault about every election timeout, of any kind, length and target", 0.3),
+        ("swarm", "as fast_uniform, each plan with a random subset of the kinds and its own pace", 0.2),
+        ("aimed", "at the leader, at the quorum's edge, between append and sync, by triggers", 0.26),
+        ("untimely", "few faults, each on one message: lost, held back long, or arriving again late", 0.08),
+        ("pct", "links slowed by random priorities that change a few times: causal chains overtake each other", 0.06),
+        ("power_sweep", "one power cut at one append or sync of one agent, lost or torn", 0.08),
+        ("portfolio", "all of the above, by their weights", 0.0),
+        ("jepsen", "for comparison: one kind at a time, a fault every five election timeouts or slower", 0.0),
+        ("torture", "for real processes: about a minute, all kinds and target classes, gaps to recover in", 0.0),
+    )
+}
+
+
+class UnknownStrategy(ValueError):
+    """No strategy has that name; the text lists them."""
+
+
+def generate(name: str, seed: int, frame: Frame | None = None) -> Plan:
+    """The plan that strategy makes from the seed, within the frame. It is valid; raises UnknownStrategy."""
+    strategy = STRATEGIES.get(name)
+    if strategy is None:
+        raise UnknownStrategy(
+            f"unknown strategy {name!r}{did_you_mean(name, STRATEGIES)}; there are: {', '.join(STRATEGIES)}"
+        )
+    plan: Plan = import_module(strategy.module).generate(seed, frame or Frame())
+    validate(plan, f"the plan of strategy {name!r}, seed {seed}")
+    return plan

@@ -1,0 +1,122 @@
+"""The frame of a plan: everything but its faults. What the caller leaves open is drawn from the seed.
+
+Small clusters, few keys, small limits and one to three seconds: what is rare in a long run of a large cluster (a full
+window, a snapshot, two commands on one key) is common here.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from nemesis.draws import Draw, below, between, choice, stream, weighted
+from nemesis.faults import Fault
+from nemesis.plan import MILLISECOND, Cluster, Deployment, Disk, Limits, Network, Plan, Workload
+
+STEP_NS = 100_000
+"""Times are drawn in steps of this."""
+
+_DEPLOYMENTS: tuple[Deployment, ...] = ("collapsed", "collapsed", "classic")
+_MIXES: tuple[dict[str, float], ...] = (
+    {"read": 0.4, "write": 0.3, "cas": 0.15, "delete": 0.05, "append": 0.1},
+    {"read": 0.5, "write": 0.5},
+    {"read": 0.3, "write": 0.1, "cas": 0.6},
+    {"read": 0.3, "append": 0.7},
+    {"read": 0.3, "write": 0.4, "delete": 0.3},
+)
+
+
+class Frame(msgspec.Struct, frozen=True):
+    """What a strategy must keep to. None: it draws."""
+
+    base: Plan = Plan()
+    """Everything that is never drawn: timing, settle time, mutant, name."""
+    deployment: Deployment | None = None
+    nodes: int | None = None
+    """Replicas, or acceptors in the classic deployment (2 proposers and 2 learners stand beside them)."""
+    duration_ns: int | None = None
+    workload: Workload | None = None
+    limits: Limits | None = None
+    client_links_faulty: bool | None = None
+
+
+def framed(seed: int, strategy: str, frame: Frame) -> Plan:
+    """A plan without faults. Each part is drawn from a stream of its own."""
+    base = frame.base
+
+    def part(name: str) -> Draw:
+        return stream(f"{seed}/frame/{name}")
+
+    deployment = frame.deployment or choice(part("deployment"), _DEPLOYMENTS)
+    nodes = frame.nodes or choice(part("nodes"), (3, 3, 5))
+    faulty = part("client links")() < 0.15
+    return msgspec.structs.replace(
+        base,
+        seed=seed,
+        strategy=strategy,
+        cluster=cluster_of(deployment, nodes),
+        duration_ns=frame.duration_ns or stepped(between(part("duration"), 1000, 3000) * MILLISECOND),
+        workload=frame.workload or _workload(part("workload")),
+        limits=frame.limits or _limits(part("limits")),
+        network=_network(part("network")),
+        disk=_disk(part("disk"), base.disk),
+        client_links_faulty=faulty if frame.client_links_faulty is None else frame.client_links_faulty,
+        faults=(),
+    )
+
+
+def cluster_of(deployment: Deployment, nodes: int) -> Cluster:
+    if deployment == "collapsed":
+        return Cluster(deployment="collapsed", nodes=nodes)
+    return Cluster(deployment="classic", proposers=2, acceptors=nodes, learners=2)
+
+
+def noise(plan: Plan, draw: Draw) -> list[Fault]:
+    """What a poor network does all the time: sometimes a small loss, sometimes some duplicates, mostly nothing."""
+    loss, copies = draw(), draw()
+    shares = round(0.005 + 0.045 * draw(), 3), round(0.01 + 0.09 * draw(), 3)
+    faults: list[Fault] = []
+    if loss < 0.3:
+        faults.append(Fault("drop", "all", at_ns=0, duration_ns=-1, params={"probability": shares[0]}))
+    if copies < 0.2:
+        faults.append(Fault("duplicate", "all", at_ns=0, duration_ns=-1, params={"probability": shares[1]}))
+    return faults
+
+
+def spread(draw: Draw, unit_ns: int, lowest: float, highest: float) -> int:
+    """Uniform between two multiples of a unit, in steps of ``STEP_NS``, at least one step."""
+    return max(STEP_NS, stepped(int(unit_ns * (lowest + draw() * (highest - lowest)))))
+
+
+def stepped(time_ns: int) -> int:
+    return time_ns // STEP_NS * STEP_NS
+
+
+def _workload(draw: Draw) -> Workload:
+    return Workload(
+        clients=between(draw, 2, 8),
+        rate=float(choice(draw, (50, 100, 200, 200, 400))),
+        keys=choice(draw, (1, 2, 3, 5)),
+        mix=dict(_MIXES[below(draw, len(_MIXES))]),
+        value_bytes=choice(draw, (16, 16, 16, 512)),
+    )
+
+
+def _limits(draw: Draw) -> Limits:
+    return Limits(
+        window=choice(draw, (1, 4, 16, 16)),
+        batch_commands=choice(draw, (1, 4, 64)),
+        snapshot_every=choice(draw, (0, 10, 30, 100)),
+        keep_slots=choice(draw, (2, 10, 100)),
+        page_bytes=choice(draw, (4096, 65_536)),
+    )
+
+
+def _network(draw: Draw) -> Network:
+    latency_us = weighted(draw, {200: 1.0, 1000: 2.0, 4000: 1.0})
+    jitter_us = weighted(draw, {100: 1.0, 1000: 2.0, 8000: 1.0})
+    return Network(latency_ns=latency_us * 1000, jitter_ns=jitter_us * 1000)
+
+
+def _disk(draw: Draw, base: Disk) -> Disk:
+    sync_us = weighted(draw, {100: 1.0, 500: 2.0, 5000: 1.0})
+    return msgspec.structs.replace(base, sync_ns=sync_us * 1000, jitter_ns=sync_us * 1000)

@@ -1,0 +1,102 @@
+"""Single random faults: the moves of which strategies make their plans. All sizes are in election timeouts."""
+
+from __future__ import annotations
+
+from nemesis.draws import Draw, between, choice, weighted
+from nemesis.faults import Fault, Parameter
+from nemesis.plan import SECOND, Plan
+from nemesis.strategies.frame import spread
+
+KINDS_AND_WEIGHTS: dict[str, float] = {
+    "kill": 3.0,
+    "pause": 3.0,
+    "power": 3.0,
+    "partition": 3.0,
+    "delay": 2.0,
+    "drop": 2.0,
+    "reorder": 2.0,
+    "duplicate": 1.0,
+    "stutter": 1.0,
+    "slow_sync": 1.0,
+    "throttle": 0.5,
+    "sync_error": 0.5,
+    "disk_full": 0.5,
+    "clock_jump": 0.5,
+    "clock_drift": 0.3,
+}
+"""Kinds that random plans draw. Left out: corrupt (an agent that finds its log corrupt stops for good, as it should, so
+only plans that expect that have it) and hog (a stutter by another name where there is no CPU to share)."""
+
+_TARGETS: dict[str, float] = {
+    "one": 3.5,
+    "leader": 2.5,
+    "minority": 1.5,
+    "majority": 1.0,
+    "all": 0.5,
+    "others": 0.5,
+    "role": 0.5,
+}
+
+
+def unit(plan: Plan) -> int:
+    """The election timeout: the length that matters."""
+    return plan.timing.election_timeout_ns
+
+
+def random_target(plan: Plan, draw: Draw) -> str:
+    target = weighted(draw, _TARGETS)
+    roles = ("proposer", "acceptor", "learner") if plan.cluster.deployment == "classic" else ("replica",)
+    role = choice(draw, roles)
+    return f"role:{role}" if target == "role" else target
+
+
+def random_length(plan: Plan, draw: Draw, kind: str, longest: float = 3.0) -> int:
+    """Mostly below one election timeout, now and then up to ``longest`` of them; kills may end at once."""
+    scale = choice(draw, (0.3, 1.0, 1.0, longest))
+    length = spread(draw, unit(plan), 0.1 * scale, scale)
+    return 0 if draw() < 0.15 and kind in ("kill", "power") else length
+
+
+def random_params(plan: Plan, draw: Draw, kind: str) -> dict[str, Parameter]:
+    """Parameters for one fault of that kind; those left out keep their defaults."""
+    timeout = unit(plan)
+    match kind:
+        case "stutter":
+            return {"running": round(0.05 + 0.55 * draw(), 2), "period_ns": spread(draw, timeout, 0.05, 0.5)}
+        case "hog":
+            return {"hogs": between(draw, 1, 3)}
+        case "power":
+            return {"unsynced": weighted(draw, {"lost": 3.0, "torn": 3.0, "garbled": 2.0, "kept": 1.0})}
+        case "partition":
+            shape = weighted(
+                draw,
+                {"isolate": 3.0, "one_way": 2.0, "halves": 1.5, "majority": 1.0, "ring": 1.0, "bridge": 1.0},
+            )
+            direction = choice(draw, ("deaf", "mute"))
+            return {"shape": shape, "direction": direction} if shape == "one_way" else {"shape": shape}
+        case "delay":
+            return {"delay_ns": spread(draw, timeout, 0.05, 1.5), "jitter_ns": spread(draw, timeout, 0.0, 1.0)}
+        case "drop":
+            return {"probability": round(0.05 + 0.75 * draw(), 2)}
+        case "duplicate":
+            return {"probability": round(0.1 + 0.7 * draw(), 2), "jitter_ns": spread(draw, timeout, 0.0, 2.0)}
+        case "reorder":
+            return {"probability": round(0.1 + 0.6 * draw(), 2), "jitter_ns": spread(draw, timeout, 0.1, 2.0)}
+        case "throttle":
+            return {"per_second": max(1, between(draw, 2, 50) * SECOND // timeout)}
+        case "slow_sync":
+            return {"delay_ns": spread(draw, timeout, 0.05, 1.0)}
+        case "clock_jump":
+            offset = spread(draw, timeout, 0.5, 5.0)
+            return {"offset_ns": offset if draw() < 0.5 else -offset}
+        case "clock_drift":
+            return {"rate": round(choice(draw, (0.3, 0.7, 1.5, 3.0)) * (0.8 + 0.4 * draw()), 2)}
+        case _:
+            return {}
+
+
+def random_fault(plan: Plan, draw: Draw, kind: str, at_ns: int, longest: float = 3.0) -> Fault:
+    """A fault of that kind at that time: random target, length and parameters."""
+    target = random_target(plan, draw)
+    length_ns = random_length(plan, draw, kind, longest)
+    return Fault(kind, target, at_ns=at_ns, duration_ns=length_ns, params=random_params(plan, draw, kind))

@@ -1,0 +1,174 @@
+"""Every strategy makes valid plans, the same ones everywhere, with the faults it promises."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from hashlib import sha256
+from itertools import pairwise
+
+import pytest
+
+from nemesis.faults import KINDS
+from nemesis.plan import SECOND, Cluster, Plan, Workload, encode_plan, members, validate
+from nemesis.strategies import STRATEGIES, UnknownStrategy, generate
+from nemesis.strategies.frame import Frame
+from nemesis.strategies.moves import KINDS_AND_WEIGHTS, unit
+from nemesis.strategies.power_sweep import sweep
+from nemesis.triggers import parse_trigger
+
+SEEDS = range(60)
+
+
+@pytest.mark.parametrize("name", list(STRATEGIES))
+def test_plans_are_valid_and_differ_by_seed(name: str) -> None:
+    plans = [generate(name, seed) for seed in SEEDS]
+    assert len({encode_plan(plan) for plan in plans}) == len(plans)
+    assert [generate(name, seed) for seed in SEEDS] == plans
+    assert all(plan.seed == seed for seed, plan in zip(SEEDS, plans, strict=True))
+    if name != "portfolio":
+        assert {plan.strategy for plan in plans} == {name}
+
+
+def test_plans_do_not_depend_on_the_process() -> None:
+    code = (
+        "from hashlib import sha256; from nemesis.plan import encode_plan; from nemesis.strategies import *\n"
+        "print(sha256(b''.join(encode_plan(generate(n, s)) for n in STRATEGIES for s in range(20))).hexdigest())"
+    )
+    here = sha256(b"".join(encode_plan(generate(n, s)) for n in STRATEGIES for s in range(20))).hexdigest()
+    for hash_seed in ("0", "1"):
+        environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+        there = subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+        )
+        assert there.stdout.strip() == here
+
+
+def test_what_the_frame_gives_is_kept() -> None:
+    base = Plan(name="mine", settle_ns=3 * SECOND)
+    frame = Frame(base, deployment="classic", nodes=5, duration_ns=7 * SECOND, workload=Workload(clients=1))
+    for name in STRATEGIES:
+        for seed in range(10):
+            plan = generate(name, seed, frame)
+            assert plan.name == "mine"
+            assert plan.cluster == Cluster(deployment="classic", proposers=2, acceptors=5, learners=2)
+            assert plan.duration_ns == 7 * SECOND
+            assert plan.workload == Workload(clients=1)
+
+
+def test_random_plans_are_short_and_of_three_or_five_in_both_deployments() -> None:
+    plans = [generate("portfolio", seed) for seed in range(200)]
+    assert all(SECOND <= plan.duration_ns <= 3 * SECOND for plan in plans)
+    assert {plan.cluster.deployment for plan in plans} == {"collapsed", "classic"}
+    assert {plan.cluster.nodes for plan in plans if plan.cluster.deployment == "collapsed"} == {3, 5}
+
+
+def test_the_portfolio_is_made_of_all_with_a_weight() -> None:
+    names = {generate("portfolio", seed).strategy for seed in range(400)}
+    assert names == {name for name, strategy in STRATEGIES.items() if strategy.weight > 0}
+
+
+def test_calm_has_no_faults() -> None:
+    assert not any(generate("calm", seed).faults for seed in SEEDS)
+
+
+def test_fast_uniform_strikes_about_every_election_timeout_with_every_kind() -> None:
+    kinds: set[str] = set()
+    for seed in SEEDS:
+        plan = generate("fast_uniform", seed)
+        timeouts = plan.duration_ns / unit(plan)
+        assert 0.5 * timeouts < len(plan.faults) < 1.5 * timeouts + 2
+        kinds |= {fault.kind for fault in plan.faults}
+    assert kinds == set(KINDS_AND_WEIGHTS)
+
+
+def test_swarm_leaves_kinds_out() -> None:
+    kinds = [{fault.kind for fault in generate("swarm", seed).faults} for seed in SEEDS]
+    assert sum(len(one) for one in kinds) / len(kinds) < len(KINDS_AND_WEIGHTS) / 2
+    assert set().union(*kinds) == set(KINDS_AND_WEIGHTS)
+
+
+def test_aimed_uses_triggers_and_the_leader() -> None:
+    plans = [generate("aimed", seed) for seed in SEEDS]
+    triggers = {parse_trigger(f.trigger).kind for plan in plans for f in plan.faults if f.trigger is not None}
+    assert {"appended", "synced", "promised", "accepted", "sent_accept", "leader", "prepare"} <= triggers
+    assert any(fault.target == "leader" for plan in plans for fault in plan.faults)
+
+
+def test_untimely_strikes_single_messages() -> None:
+    for seed in SEEDS:
+        single = [fault for fault in generate("untimely", seed).faults if fault.trigger is not None]
+        assert single
+        assert all(fault.params["limit"] in (1, 2) for fault in single)
+
+
+def test_pct_slows_single_directed_links_without_gaps() -> None:
+    for seed in SEEDS:
+        plan = generate("pct", seed)
+        by_link: dict[tuple[str, object], list[tuple[int, int]]] = {}
+        for fault in plan.faults:
+            if fault.kind == "delay":
+                assert fault.at_ns is not None
+                span = (fault.at_ns, fault.at_ns + fault.duration_ns)
+                by_link.setdefault((fault.target, fault.params["peer"]), []).append(span)
+        assert len(by_link) >= 2
+        for spans in by_link.values():
+            assert spans[0][0] == 0 and spans[-1][1] == plan.duration_ns
+            assert all(one[1] == other[0] for one, other in pairwise(spans))
+
+
+def test_a_power_sweep_has_each_boundary_once_lost_and_torn() -> None:
+    plan = Plan(cluster=Cluster(nodes=3))
+    plans = list(sweep(plan, {"r0": {"appended": 2, "synced": 1}, "r2": {"appended": 1}}, targets=("it", "all")))
+    cuts = [(cut.faults[0].trigger, cut.faults[0].target, cut.faults[0].params["unsynced"]) for cut in plans]
+    assert len(set(cuts)) == len(cuts) == 4 * 2 * 2
+    assert ("2nd agent r0 appended", "it", "torn") in cuts
+    for one in plans:
+        validate(one)
+
+
+def test_jepsen_has_one_fault_at_a_time() -> None:
+    for seed in SEEDS:
+        plan = generate("jepsen", seed, Frame(duration_ns=20 * SECOND))
+        begins = [fault.at_ns or 0 for fault in plan.faults]
+        assert len(begins) > 10
+        assert all(late - early >= 5 * unit(plan) for early, late in pairwise(begins))
+        assert all(fault.duration_ns < 5 * unit(plan) for fault in plan.faults)
+
+
+@pytest.mark.parametrize("deployment", ["collapsed", "classic"])
+@pytest.mark.parametrize("seconds", [15, 60, 120])
+def test_torture_has_every_process_and_link_kind_and_target_class(deployment: str, seconds: int) -> None:
+    everything = {kind.name for kind in KINDS.values() if kind.device in ("process", "link")}
+    for seed in SEEDS:
+        frame = Frame(deployment=deployment, nodes=5, duration_ns=seconds * SECOND)  # type: ignore[arg-type]
+        plan = generate("torture", seed, frame)
+        assert {fault.kind for fault in plan.faults} == everything
+        assert {"one", "leader", "minority", "majority", "all", "others"} <= {fault.target for fault in plan.faults}
+        assert all(300_000_000 <= fault.duration_ns <= 3 * SECOND for fault in plan.faults)
+        roles = {role for _, role in members(plan.cluster)}
+        assert all(f.target.removeprefix("role:") in roles for f in plan.faults if f.target.startswith("role:"))
+        if seconds >= 60:
+            shapes = {fault.params.get("shape") for fault in plan.faults} - {None}
+            assert shapes == {"isolate", "halves", "majority", "ring", "bridge", "one_way"}
+
+
+def test_torture_leaves_quiet_gaps_between_its_episodes() -> None:
+    for seed in SEEDS:
+        plan = generate("torture", seed)
+        busy = sorted((fault.at_ns or 0, (fault.at_ns or 0) + fault.duration_ns) for fault in plan.faults)
+        quiet, until = 0, 0
+        for begin, end in busy:
+            if begin - until > SECOND:
+                quiet += 1
+            until = max(until, end)
+        assert plan.duration_ns - until > SECOND
+        assert quiet >= 8
+        overlaps = sum(late[0] < early[1] for early, late in pairwise(busy))
+        assert overlaps > 3
+
+
+def test_an_unknown_strategy_is_refused_with_a_suggestion() -> None:
+    with pytest.raises(UnknownStrategy, match="did you mean 'swarm'"):
+        generate("swarmm", 1)
