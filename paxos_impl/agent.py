@@ -164,6 +164,16 @@ class Agent:
     def on_checkpoint_durable(self, slot: int) -> None:
         """A checkpoint that covers ``slot`` survives a power cut from now on."""
 
+    # -- what can be seen from outside -------------------------------------------------------------------------------
+
+    def applied_slot(self) -> int:
+        """Every slot up to this was applied here; 0 for roles without state."""
+        return 0
+
+    def state_digest(self) -> int | None:
+        """Checksum of state and sessions after ``applied_slot``; None for roles without state."""
+        return None
+
     # -- effects ------------------------------------------------------------------------------------------------------
 
     def set_timer(self, name: str, delay_ns: int) -> None:

@@ -94,7 +94,7 @@ class ClientSession:
                 operation.value,
                 operation.expected,
             )
-            self.server = source
+            self.server = source if source in self.config.servers else self.server
             self._unanswered = self._refused = 0
             self._attempt(now_ns)
             return None

@@ -91,6 +91,12 @@ class Learner(Agent):
         }
         self.on_timer("catch_up", self.on_catch_up_due)
 
+    def applied_slot(self) -> int:
+        return self.applied
+
+    def state_digest(self) -> int | None:
+        return zlib.crc32(self.machine.image(self.applied, self.outcomes))
+
     # -- learning -----------------------------------------------------------------------------------------------------
 
     def on_vote(self, source: int, message: Vote) -> None:

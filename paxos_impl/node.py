@@ -49,7 +49,7 @@ class Node:
         """Recover from the log. Nothing leaves before what was recovered has been synced."""
         self.context.now_ns = now_ns
         checkpoint, records = self._guarded(self.log.recover)
-        self.context.trace("started", None, 0, None, {"role": self.agent.role, "incarnation": self.incarnation})
+        self.context.trace("started", None, 0, None, {"role": self.agent.role, "commit": checkpoint.slot})
         self.agent.recover(checkpoint, records)
         self.agent.start()
         self.finish()
@@ -101,6 +101,13 @@ class Node:
     def fail_sync(self, error: OSError) -> None:
         """The sync that was begun has failed."""
         self.log.on_failed_sync(error)
+
+    def stop(self, now_ns: int) -> None:
+        """Tell what was reached; nothing is sent any more."""
+        self.context.now_ns = now_ns
+        self.context.trace(
+            "stopped", None, 0, None, {"commit": self.agent.applied_slot(), "state_digest": self.agent.state_digest()}
+        )
 
     def deadline_ns(self) -> int | None:
         """When to call ``wake``, on this node's clock; None = no timer is set."""

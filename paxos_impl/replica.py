@@ -35,6 +35,12 @@ class Replica(Agent, Household):
     def start(self) -> None:
         self.proposer.start()
 
+    def applied_slot(self) -> int:
+        return self.learner.applied
+
+    def state_digest(self) -> int | None:
+        return self.learner.state_digest()
+
     # -- messages that concern several roles --------------------------------------------------------------------------
 
     def on_accept(self, source: int, message: Accept) -> None:

@@ -1,0 +1,162 @@
+"""The simulated disk of one agent: files that forget what was not synced when the power goes.
+
+Injects: loss of unsynced bytes (all, a suffix, a suffix replaced by garbage), loss of unsynced directory changes (a
+suffix of them, in order), a flipped byte in synced data, a full disk (an append leaves half of its bytes), an error at sync
+(its bytes are lost). Syncs take time (the world schedules their end); what is appended meanwhile is not covered.
+Does not inject: reordering among blocks of one file, lost synced data, wrong data returned by a read, partial truncation:
+a file cut at recovery is cut for good at once.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+
+UNSYNCED_MODES = ("lost", "torn", "garbled", "kept")
+
+
+class _File:
+    __slots__ = ("data", "durable")
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.durable = 0
+        """Bytes that survive a power cut."""
+
+
+class SimulatedDisk:
+    """Implements ``paxos_impl.files.Files``."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, _File] = {}
+        self.full = False
+        self.fail_next_sync = False
+        self.on_append: Callable[[], None] | None = None
+        """Called after bytes were appended, before anything else happens: where a trigger may strike."""
+        self.syncs = 0
+        self._durable_names: dict[str, _File] = {}
+        self._directory_changes: list[tuple[str, str, _File | None]] = []
+        self._syncing: list[tuple[_File, int]] = []
+        self._syncing_changes = 0
+
+    # -- the port -----------------------------------------------------------------------------------------------------
+
+    def names(self) -> list[str]:
+        return sorted(self.files)
+
+    def read(self, name: str) -> bytes:
+        return bytes(self.files[name].data)
+
+    def create(self, name: str) -> None:
+        self._check_space()
+        self.files[name] = made = _File()
+        self._directory_changes.append(("put", name, made))
+
+    def append(self, name: str, data: bytes) -> None:
+        file = self.files[name]
+        if self.full:
+            file.data += data[: len(data) // 2]
+            self._check_space()
+        file.data += data
+        if self.on_append is not None:
+            self.on_append()
+
+    def truncate(self, name: str, size: int) -> None:
+        file = self.files[name]
+        del file.data[size:]
+        file.durable = min(file.durable, size)
+
+    def rename(self, old: str, new: str) -> None:
+        file = self.files.pop(old)
+        self.files[new] = file
+        self._directory_changes.append(("move", f"{old}\0{new}", file))
+
+    def remove(self, name: str) -> None:
+        del self.files[name]
+        self._directory_changes.append(("drop", name, None))
+
+    def sync(self, name: str) -> None:
+        file = self.files[name]
+        self._syncing.append((file, len(file.data)))
+
+    def sync_directory(self) -> None:
+        self._syncing_changes = len(self._directory_changes)
+
+    # -- the world ----------------------------------------------------------------------------------------------------
+
+    def end_sync(self) -> None:
+        """The flush that was begun is finished. Raises OSError, with its bytes lost, if it was told to fail."""
+        syncing, self._syncing = self._syncing, []
+        changes, self._syncing_changes = self._syncing_changes, 0
+        self.syncs += 1
+        if self.fail_next_sync:
+            self.fail_next_sync = False
+            for file, _ in syncing:
+                del file.data[file.durable :]
+            raise OSError(errno.EIO, "input/output error (injected)")
+        for file, size in syncing:
+            file.durable = max(file.durable, min(size, len(file.data)))
+        for change in self._directory_changes[:changes]:
+            _apply(self._durable_names, change)
+        del self._directory_changes[:changes]
+
+    def power_cut(self, mode: str, draw: Callable[[], float]) -> dict[str, int]:
+        """Lose what was not synced, as ``mode`` says; returns counts for the evidence."""
+        unsynced = sum(len(file.data) - file.durable for file in self.files.values())
+        kept_changes = {"lost": 0, "kept": len(self._directory_changes)}.get(
+            mode, int(draw() * (len(self._directory_changes) + 1))
+        )
+        lost_changes = len(self._directory_changes) - kept_changes
+        for change in self._directory_changes[:kept_changes]:
+            _apply(self._durable_names, change)
+        lost = garbled = 0
+        for file in {id(file): file for file in self._durable_names.values()}.values():
+            tail = len(file.data) - file.durable
+            kept = {"lost": 0, "kept": tail}.get(mode, int(draw() * (tail + 1)))
+            del file.data[file.durable + kept :]
+            if mode == "garbled" and tail:
+                noise = bytes(int(draw() * 256) for _ in range(min(64, tail)))
+                start = file.durable + int(draw() * (kept + 1))
+                file.data[start : start + len(noise)] = noise
+                garbled += len(noise)
+            file.durable = len(file.data)
+            lost += tail - kept
+        self.files = dict(self._durable_names)
+        self._directory_changes = []
+        self._syncing = []
+        self._syncing_changes = 0
+        return {
+            "unsynced_bytes": unsynced, "lost_bytes": lost, "garbled_bytes": garbled, "lost_names": lost_changes,
+        }  # fmt: skip
+
+    def process_died(self) -> None:
+        """What the operating system was handed stays; a flush in progress says nothing any more."""
+        self._syncing = []
+        self._syncing_changes = 0
+
+    def corrupt(self, draw: Callable[[], float]) -> dict[str, int | str]:
+        """Flip one byte of synced data; {} if there is none."""
+        names = [name for name, file in sorted(self.files.items()) if file.durable > 0]
+        if not names:
+            return {}
+        name = names[int(draw() * len(names))]
+        file = self.files[name]
+        at = int(draw() * file.durable)
+        file.data[at] ^= 1 << int(draw() * 8)
+        return {"file": name, "byte": at}
+
+    def _check_space(self) -> None:
+        if self.full:
+            raise OSError(errno.ENOSPC, "no space left on device (injected)")
+
+
+def _apply(names: dict[str, _File], change: tuple[str, str, _File | None]) -> None:
+    what, name, file = change
+    if what == "drop":
+        names.pop(name, None)
+        return
+    assert file is not None
+    if what == "move":
+        old, _, name = name.partition("\0")
+        names.pop(old, None)
+    names[name] = file

@@ -1,0 +1,49 @@
+"""The simulated network: when, how often and whether a message arrives.
+
+Injects: a latency with jitter on every link (which alone reorders messages), and the link faults of ``nemesis.links``: loss,
+duplicates, delay, reordering, one-way cuts, throttle. Delivers what was under way when a partition begins, and messages of
+dead incarnations: agents must cope.
+Does not inject: damaged messages, loss without a fault, a limit on what is under way.
+
+Draws: one stream per directed link, so that taking a fault away leaves the other links as they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+from harness.worlds.simulated.loop import Act, EventLoop
+from nemesis.links import CLIENTS, Links
+from nemesis.plan import Plan
+from paxos_impl.messages import FIRST_CLIENT_ADDRESS, AnyMessage
+
+
+class SimulatedNetwork:
+    """``deliver(target, (source, incarnation), message)`` is called when a message arrives."""
+
+    def __init__(self, plan: Plan, loop: EventLoop, deliver: Act) -> None:
+        self.loop = loop
+        self.deliver = deliver
+        self.links = Links(plan.seed)
+        self.decisions = 0
+        """Messages whose fate was decided."""
+        self._latency_ns = plan.network.latency_ns
+        self._jitter_ns = plan.network.jitter_ns
+        self._seed = plan.seed
+        self._draws: dict[tuple[int, int], Callable[[], float]] = {}
+
+    def send(self, source: int, incarnation: int, target: int, message: AnyMessage) -> None:
+        self.decisions += 1
+        link = (source, target)
+        draw = self._draws.get(link)
+        if draw is None:
+            draw = self._draws[link] = Random(f"{self._seed}/latency/{source}>{target}").random
+        arrives_ns = self.loop.now_ns + self._latency_ns + int(draw() * self._jitter_ns)
+        if self.links.by_link:
+            near = CLIENTS if source >= FIRST_CLIENT_ADDRESS else source
+            far = CLIENTS if target >= FIRST_CLIENT_ADDRESS else target
+            for extra_ns in self.links.fate(near, far, self.loop.now_ns):
+                self.loop.at(arrives_ns + extra_ns, self.deliver, target, (source, incarnation), message)
+            return
+        self.loop.at(arrives_ns, self.deliver, target, (source, incarnation), message)

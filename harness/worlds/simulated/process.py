@@ -1,0 +1,85 @@
+"""The simulated process of one agent: it lives, stops, is slow, dies, and comes back as another incarnation.
+
+Injects: death between any two effects of a step (a trigger strikes in the middle), death between steps, stops during which
+messages and timers wait and then come all at once, slowness (each step takes time), a restart that takes time.
+Does not inject: partial execution of Python code inside one effect, loss of the page cache without a power cut.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+from harness.cluster_setup import AgentSpec
+from harness.worlds.simulated.clock import SimulatedClock
+from harness.worlds.simulated.disk import SimulatedDisk
+from paxos_impl.agent import Config
+from paxos_impl.node import Node
+from paxos_impl.parts import Parts
+
+
+class Died(BaseException):
+    """Raised through the agent's code when a trigger kills it in the middle of a step."""
+
+
+class SimulatedProcess:
+    """One agent over all its incarnations: disk and clock stay, the node is new each time."""
+
+    def __init__(self, spec: AgentSpec, config: Config, parts: Parts, seed: int, observe: Callable[..., None]) -> None:
+        self.spec = spec
+        self.id = spec.id
+        self.name = spec.name
+        self.config = config
+        self.parts = parts
+        self.seed = seed
+        self.observe = observe
+        self.disk = SimulatedDisk()
+        self.clock = SimulatedClock()
+        self.incarnation = 0
+        self.node: Node | None = None
+        self.up = False
+        self.crashed = ""
+        """Why the agent stopped by itself; empty if it did not."""
+        self.paused = False
+        self.waiting: deque[Callable[[], None]] = deque()
+        """What came while it was stopped."""
+        self.wake_ns: int | None = None
+        self.step_cost_ns = 0
+        """How long each step takes while it is slowed."""
+        self.free_ns = 0
+        self.sync_extra_ns = 0
+        self.clock_is_true = True
+        """No clock fault has touched it: it shows the run's time."""
+        self.disk_was_damaged = False
+        self.disk_draw = Random(f"{seed}/disk/{spec.id}").random
+
+    def begin_incarnation(self) -> Node:
+        """A fresh node over the old disk; the caller starts it."""
+        self.incarnation += 1
+        self.up = True
+        self.crashed = ""
+        self.paused = False
+        self.wake_ns = None
+        self.free_ns = 0
+        incarnation = self.incarnation
+
+        def trace(kind: str, ballot: Any = None, slot: int = 0, value: Any = None, extra: Any = None, /) -> None:
+            self.observe(self, incarnation, kind, ballot, slot, value, extra)
+
+        draw = Random(f"{self.seed}/agent/{self.id}/{incarnation}").random
+        self.node = Node(self.config, incarnation, self.disk, draw, trace, self.parts)
+        return self.node
+
+    def die(self) -> None:
+        """SIGKILL: memory and waiting events are gone, files stay as the operating system has them."""
+        self.up = False
+        self.node = None
+        self.paused = False
+        self.waiting.clear()
+        self.wake_ns = None
+        self.disk.process_died()
+
+    def defer(self, event: Callable[[], None]) -> None:
+        self.waiting.append(event)

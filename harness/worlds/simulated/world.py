@@ -1,0 +1,593 @@
+"""The simulated world: a whole cluster, its clients and its nemesis in one process and virtual time.
+
+Same agents, plans, clients, faults and oracles as on real processes; nothing here knows what a ballot is. Runs are
+bit-identical: a digest over every delivery and every traced step proves it.
+
+A run: load and faults for ``duration_ns``; everything is healed; load goes on for ``settle_ns`` (liveness); load stops and
+what is in flight ends; the power of all nodes is cut (if the plan says so) and they come back; the learners converge.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+import msgspec
+
+from harness.checkers.online import OnlineOracles
+from harness.clients.open_loop import OpenLoop
+from harness.cluster_setup import agent_specs, agents_playing, make_client_config, make_config, make_parts
+from harness.record import AgentEvent, FaultEvent, Operation
+from harness.results import Violation
+from harness.workloads.mixed import MixedWorkload
+from harness.worlds.simulated.loop import EventLoop
+from harness.worlds.simulated.network import SimulatedNetwork
+from harness.worlds.simulated.process import Died, SimulatedProcess
+from nemesis.conductor import Conductor
+from nemesis.faults import Parameter
+from nemesis.plan import Plan
+from nemesis.port import AgentView, Evidence, LinkRule, NotSupported
+from paxos_impl.agent import ProtocolViolation
+from paxos_impl.log import StorageFault
+from paxos_impl.messages import (
+    FIRST_CLIENT_ADDRESS,
+    NO_BALLOT,
+    Accept,
+    Accepted,
+    AnyMessage,
+    Prepare,
+    Promise,
+    Reply,
+)
+from paxos_impl.parts import Parts
+
+RESTART_NS = 5_000_000
+DIGEST_BLOCK = 64
+FINAL_CUT = -1
+SENT_KINDS: dict[type, str] = {
+    Prepare: "sent_prepare",
+    Promise: "sent_promise",
+    Accept: "sent_accept",
+    Accepted: "sent_accepted",
+}
+FAULTS_SEEN_IN_DISK = frozenset({"disk_full", "sync_error", "corrupt"})
+
+
+class Recording(msgspec.Struct):
+    """The record of a simulated run, in memory: rows as they would stand in the run directory."""
+
+    history: list[Operation] = []
+    faults: list[FaultEvent] = []
+    events: dict[tuple[str, int], list[AgentEvent]] = {}
+
+
+class SimulatedRun(msgspec.Struct):
+    """What a simulated run came to, before the offline checkers."""
+
+    plan: Plan
+    violations: list[Violation]
+    digest: str
+    steps: int
+    """Agent steps and delivery decisions."""
+    commands: int
+    """Operations answered ok."""
+    duration_ns: int
+    healed_ns: int
+    recording: Recording | None
+    faults: list[FaultEvent]
+
+
+class SimulatedWorld:
+    """One cluster. Implements ``nemesis.port.World``."""
+
+    def __init__(self, plan: Plan, *, record: bool = False, oracles: bool = True, parts: Parts | None = None) -> None:
+        self.plan = plan
+        self.loop = EventLoop()
+        self.network = SimulatedNetwork(plan, self.loop, self._deliver)
+        self.steps = 0
+        self.faults: list[FaultEvent] = []
+        self.recording = Recording() if record else None
+        self.crashes: list[Violation] = []
+        self.last_leader: int | None = None
+        self._digest = hashlib.blake2b(digest_size=16)
+        self._block: list[Any] = []
+        self._encode = msgspec.msgpack.Encoder().encode
+        parts = make_parts(plan) if parts is None else parts
+        specs = agent_specs(plan)
+        self.processes = [
+            SimulatedProcess(spec, make_config(plan, spec.id), parts, plan.seed, self._observe) for spec in specs
+        ]
+        voters = frozenset(agents_playing(plan, "acceptor"))
+        self.oracles = OnlineOracles(voters, len(voters) // 2 + 1, {spec.id: spec.name for spec in specs})
+        self._oracle_handlers = self.oracles.handlers if oracles else {}
+        draw = Random(f"{plan.seed}/clients").random
+        workload = MixedWorkload(plan.workload, Random(f"{plan.seed}/workload").random, "v")
+        self.clients = OpenLoop(
+            FIRST_CLIENT_ADDRESS,
+            plan.workload,
+            workload,
+            make_client_config(plan),
+            draw,
+            self._record_operation,
+            parts.client,
+        )
+        self._client_wake_ns: int | None = None
+        self.commands = 0
+        self._disk_faults: dict[int, set[int]] = {}
+        self.conductor = Conductor(plan, self, self._record_fault)
+        self._watched = self.conductor.watched_kinds
+        for process in self.processes:
+            process.disk.on_append = self._append_hook(process)
+
+    # -- the run --------------------------------------------------------------------------------------------------------
+
+    def run(self) -> SimulatedRun:
+        """Everything from the first start to the last check. Deterministic in the plan."""
+        plan, loop = self.plan, self.loop
+        for process in self.processes:
+            self._start(process)
+        loop.at(RESTART_NS, self._start_clients)
+        self._schedule_nemesis()
+        loop.run_until(plan.duration_ns)
+        self._heal()
+        healed_ns = loop.now_ns
+        loop.run_until(healed_ns + plan.settle_ns)
+        self.clients.stop()
+        loop.run_until(loop.now_ns + plan.timing.operation_timeout_ns + plan.timing.client_retry_ns)
+        self.clients.give_up(loop.now_ns)
+        if plan.final_power_cut:
+            self._final_power_cut()
+        loop.run_until(loop.now_ns + plan.settle_ns)
+        self._check_convergence()
+        self._stop()
+        self._close_digest()
+        return SimulatedRun(
+            plan,
+            self.crashes + self.oracles.violations,
+            self._digest.hexdigest(),
+            self.steps + self.network.decisions,
+            self.commands,
+            loop.now_ns,
+            healed_ns,
+            self.recording,
+            self.faults,
+        )
+
+    def _heal(self) -> None:
+        self.conductor.heal_all()
+        for process in self.processes:
+            if not process.up:
+                self.loop.at(self.loop.now_ns + RESTART_NS, self._restart, process)
+
+    def _final_power_cut(self) -> None:
+        everyone = [process.id for process in self.processes]
+        evidence = self.power_cut(everyone, "lost", self.plan.seed)
+        self._record_fault("begin", FINAL_CUT, "power", tuple(process.name for process in self.processes), evidence)
+        for process in self.processes:
+            self.loop.at(self.loop.now_ns + RESTART_NS, self._restart, process)
+        self._record_fault("end", FINAL_CUT, "power", tuple(process.name for process in self.processes), {})
+
+    def _check_convergence(self) -> None:
+        """Liveness: after the heal learners reach the same slot, and clients are served."""
+        reached = {
+            process.name: process.node.agent.applied_slot()
+            for process in self.processes
+            if process.up and process.node is not None and process.spec.role in ("replica", "learner")
+        }
+        lost = [process.name for process in self.processes if not process.up and not process.crashed.startswith("disk")]
+        if len(set(reached.values())) > 1:
+            slowest = min(reached, key=lambda name: reached[name])
+            self.crashes.append(
+                Violation(
+                    "liveness/not-converged",
+                    f"{self.plan.settle_ns / 1e9:g} s after everything was healed {slowest} has applied slot "
+                    f"{reached[slowest]}, others {max(reached.values())}",
+                    self.loop.now_ns,
+                    agents=tuple(reached),
+                )
+            )
+        if lost and not self.crashes:
+            self.crashes.append(
+                Violation("liveness/down", f"{', '.join(lost)} did not come back after the heal", self.loop.now_ns)
+            )
+
+    def _stop(self) -> None:
+        for process in self.processes:
+            if process.up and process.node is not None:
+                process.node.stop(process.clock.read_ns(self.loop.now_ns))
+
+    # -- processes ------------------------------------------------------------------------------------------------------
+
+    def _start(self, process: SimulatedProcess) -> None:
+        node = process.begin_incarnation()
+        self._step(process, lambda: node.start(process.clock.read_ns(self.loop.now_ns)))
+
+    def _restart(self, process: SimulatedProcess, _b: Any = None, _c: Any = None) -> None:
+        if not process.up:
+            self._start(process)
+
+    def _step(self, process: SimulatedProcess, event: Callable[[], None]) -> None:
+        """Run one event of an agent and carry out its effects; it may die in the middle, or stop by itself."""
+        self.steps += 1
+        incarnation = process.incarnation
+        try:
+            event()
+            if process.incarnation == incarnation and process.up:
+                self._carry_out(process)
+        except Died:
+            pass
+        except StorageFault as fault:
+            self._stopped_by_disk(process, fault)
+        except ProtocolViolation as violation:
+            self._crash(process, "crash/protocol-violation", str(violation))
+        except Exception as error:
+            self._crash(process, f"crash/{type(error).__name__}", f"{type(error).__name__}: {error}")
+
+    def _carry_out(self, process: SimulatedProcess) -> None:
+        if process.paused:
+            return
+        node = process.node
+        assert node is not None
+        outbox = node.take_outbox()
+        if outbox:
+            send = self.network.send
+            source, incarnation = process.id, process.incarnation
+            if self._watched:
+                for target, message in outbox:
+                    kind = SENT_KINDS.get(type(message))
+                    if kind is not None and kind in self._watched:
+                        self._trigger(process, kind, getattr(message, "slot", 0))
+                    send(source, incarnation, target, message)
+            else:
+                for target, message in outbox:
+                    send(source, incarnation, target, message)
+        if node.log.wants_sync:
+            node.begin_sync()
+            disk = self.plan.disk
+            latency_ns = disk.sync_ns + int(process.disk_draw() * disk.jitter_ns) + process.sync_extra_ns
+            self.loop.at(self.loop.now_ns + latency_ns, self._end_sync, process, process.incarnation)
+        timers = node.timers
+        if timers:
+            deadline_ns = min(timers.values())
+            at_ns = deadline_ns if process.clock_is_true else process.clock.when_ns(deadline_ns)
+            if process.wake_ns is None or at_ns < process.wake_ns:
+                at_ns = max(at_ns, self.loop.now_ns)
+                process.wake_ns = at_ns
+                self.loop.at(at_ns, self._wake, process, process.incarnation, at_ns)
+
+    def _wake(self, process: SimulatedProcess, incarnation: int, at_ns: int) -> None:
+        if process.incarnation != incarnation or not process.up or process.wake_ns != at_ns:
+            return
+        process.wake_ns = None
+        if process.paused:
+            process.defer(lambda: self._on_wake(process))
+            return
+        self._on_wake(process)
+
+    def _on_wake(self, process: SimulatedProcess) -> None:
+        node = process.node
+        assert node is not None
+        now_ns = self.loop.now_ns if process.clock_is_true else process.clock.read_ns(self.loop.now_ns)
+        deadline_ns = node.deadline_ns()
+        if deadline_ns is None:
+            return
+        if deadline_ns > now_ns:
+            at_ns = max(process.clock.when_ns(deadline_ns), self.loop.now_ns)
+            process.wake_ns = at_ns
+            self.loop.at(at_ns, self._wake, process, process.incarnation, at_ns)
+            return
+
+        def event() -> None:
+            node.wake(now_ns)
+            node.finish()
+
+        self._step(process, event)
+
+    def _end_sync(self, process: SimulatedProcess, incarnation: int, _c: Any) -> None:
+        if process.incarnation != incarnation or not process.up:
+            return
+        if process.paused:
+            process.defer(lambda: self._step(process, lambda: self._sync_done(process)))
+            return
+        self._step(process, lambda: self._sync_done(process))
+
+    def _sync_done(self, process: SimulatedProcess) -> None:
+        node = process.node
+        assert node is not None
+        try:
+            process.disk.end_sync()
+        except OSError as error:
+            node.fail_sync(error)
+        if "synced" in self._watched:
+            self._trigger(process, "synced", 0)
+        node.end_sync(process.clock.read_ns(self.loop.now_ns))
+
+    def _deliver(self, target: int, sender: tuple[int, int], message: AnyMessage) -> None:
+        if target >= FIRST_CLIENT_ADDRESS:
+            self._note((self.loop.now_ns, target, sender, message))
+            if isinstance(message, Reply):
+                self.clients.on_reply(sender[0], message, self.loop.now_ns)
+                self._after_clients()
+            return
+        process = self.processes[target]
+        if not process.up:
+            return
+        if process.paused:
+            process.defer(lambda: self._deliver(target, sender, message))
+            return
+        if process.step_cost_ns:
+            now_ns = self.loop.now_ns
+            if process.free_ns > now_ns:
+                self.loop.at(process.free_ns, self._deliver, target, sender, message)
+                return
+            process.free_ns = now_ns + process.step_cost_ns
+        self._note((self.loop.now_ns, target, sender, message))
+        node = process.node
+        assert node is not None
+        now_ns = self.loop.now_ns if process.clock_is_true else process.clock.read_ns(self.loop.now_ns)
+        self.steps += 1
+        incarnation = process.incarnation
+        try:
+            node.receive(sender[0], sender[1], message, now_ns)
+            node.finish()
+            if process.incarnation == incarnation and process.up:
+                self._carry_out(process)
+        except Died:
+            pass
+        except StorageFault as fault:
+            self._stopped_by_disk(process, fault)
+        except ProtocolViolation as violation:
+            self._crash(process, "crash/protocol-violation", str(violation))
+        except Exception as error:
+            self._crash(process, f"crash/{type(error).__name__}", f"{type(error).__name__}: {error}")
+
+    def _stopped_by_disk(self, process: SimulatedProcess, fault: StorageFault) -> None:
+        """An agent stops when its disk fails: right if the disk was made to fail, a violation if not."""
+        if self._disk_faults.get(process.id) or process.disk_was_damaged:
+            process.die()
+            process.crashed = f"disk: {fault}"
+            return
+        self._crash(process, "crash/storage", str(fault))
+
+    def _crash(self, process: SimulatedProcess, rule: str, text: str) -> None:
+        self.crashes.append(
+            Violation(
+                rule,
+                f"{process.name} (incarnation {process.incarnation}) stopped by itself: {text}",
+                self.loop.now_ns,
+                agents=(process.name,),
+            )
+        )
+        process.die()
+        process.crashed = text
+
+    # -- clients --------------------------------------------------------------------------------------------------------
+
+    def _start_clients(self, _a: Any, _b: Any, _c: Any) -> None:
+        self.clients.start(self.loop.now_ns)
+        self._after_clients()
+
+    def _after_clients(self) -> None:
+        clients = self.clients
+        if clients.outbox:
+            outbox, clients.outbox = clients.outbox, []
+            for target, message in outbox:
+                self.network.send(clients.address, 0, target, message)
+        deadline_ns = clients.deadline_ns()
+        if deadline_ns is not None and (self._client_wake_ns is None or deadline_ns < self._client_wake_ns):
+            self._client_wake_ns = max(deadline_ns, self.loop.now_ns)
+            self.loop.at(self._client_wake_ns, self._wake_clients, self._client_wake_ns)
+
+    def _wake_clients(self, at_ns: int, _b: Any, _c: Any) -> None:
+        if self._client_wake_ns != at_ns:
+            return
+        self._client_wake_ns = None
+        self.steps += 1
+        self.clients.on_time(self.loop.now_ns)
+        self._after_clients()
+
+    # -- observing ------------------------------------------------------------------------------------------------------
+
+    def _observe(
+        self, process: SimulatedProcess, incarnation: int, kind: str, ballot: Any, slot: int, value: Any, extra: Any
+    ) -> None:
+        now_ns = self.loop.now_ns
+        handlers = self._oracle_handlers.get(kind)
+        if handlers is not None:
+            agent = process.id
+            for handler in handlers:
+                handler(agent, incarnation, now_ns, ballot, slot, value, extra)
+        if kind == "leader":
+            self.last_leader = process.id
+        self._note((kind, process.id, ballot, slot))
+        if self.recording is not None:
+            rows = self.recording.events.setdefault((process.name, incarnation), [])
+            rows.append(AgentEvent(now_ns, kind, None if ballot == NO_BALLOT else ballot, slot, value, extra))
+        if kind in self._watched:
+            self._trigger(process, kind, slot)
+
+    def _trigger(self, process: SimulatedProcess, kind: str, slot: int) -> None:
+        """Let a trigger strike now; if it killed the agent, its step ends here."""
+        incarnation = process.incarnation
+        self.conductor.observe(process.id, process.spec.role, kind, slot, self.loop.now_ns)
+        self._watched = self.conductor.watched_kinds
+        self._schedule_nemesis()
+        if not process.up or process.incarnation != incarnation:
+            raise Died
+
+    def _append_hook(self, process: SimulatedProcess) -> Callable[[], None]:
+        def appended() -> None:
+            if "appended" in self._watched and process.up:
+                self._trigger(process, "appended", 0)
+
+        return appended
+
+    def _note(self, entry: tuple[Any, ...]) -> None:
+        self._block.append(entry)
+        if len(self._block) == DIGEST_BLOCK:
+            self._close_digest()
+
+    def _close_digest(self) -> None:
+        self._digest.update(self._encode(self._block))
+        self._block.clear()
+
+    def _record_operation(self, operation: Operation) -> None:
+        if operation.type == "ok":
+            self.commands += 1
+        if self.recording is not None:
+            self.recording.history.append(operation)
+
+    def _record_fault(self, edge: Any, fault: int, kind: str, targets: tuple[str, ...], evidence: Evidence) -> None:
+        row = FaultEvent(self.loop.now_ns, edge, fault, kind, targets, evidence)
+        self.faults.append(row)
+        self._note(("fault", edge, fault, kind, targets))
+        if self.recording is not None:
+            self.recording.faults.append(row)
+
+    # -- the nemesis ----------------------------------------------------------------------------------------------------
+
+    def _schedule_nemesis(self) -> None:
+        at_ns = self.conductor.next_time_ns()
+        if at_ns is not None:
+            self.loop.at(max(at_ns, self.loop.now_ns), self._advance_nemesis)
+
+    def _advance_nemesis(self, _a: Any, _b: Any, _c: Any) -> None:
+        at_ns = self.conductor.next_time_ns()
+        if at_ns is not None and at_ns <= self.loop.now_ns:
+            self.conductor.advance(self.loop.now_ns)
+            self._schedule_nemesis()
+
+    # -- the port -------------------------------------------------------------------------------------------------------
+
+    def now_ns(self) -> int:
+        return self.loop.now_ns
+
+    def agents(self) -> list[AgentView]:
+        return [AgentView(process.id, process.name, process.spec.role, process.up) for process in self.processes]
+
+    def leader(self) -> int | None:
+        leader = self.last_leader
+        return leader if leader is not None and self.processes[leader].up else None
+
+    def kill(self, agents: list[int]) -> Evidence:
+        for agent in agents:
+            self.processes[agent].die()
+        return {"killed": len(agents)}
+
+    def restart(self, agents: list[int]) -> Evidence:
+        for agent in agents:
+            self.loop.at(self.loop.now_ns + RESTART_NS, self._restart, self.processes[agent])
+        return {"restarting": len(agents)}
+
+    def pause(self, agents: list[int]) -> Evidence:
+        for agent in agents:
+            self.processes[agent].paused = True
+        return {"stopped": len(agents)}
+
+    def resume(self, agents: list[int]) -> Evidence:
+        missed = 0
+        for agent in agents:
+            process = self.processes[agent]
+            if not process.paused:
+                continue
+            process.paused = False
+            missed += len(process.waiting)
+            self._step(process, lambda: None)
+            incarnation = process.incarnation
+            while process.waiting and not process.paused and process.up and process.incarnation == incarnation:
+                process.waiting.popleft()()
+        return {"missed_events": missed}
+
+    def slow(self, fault: int, kind: str, agents: list[int], params: dict[str, Parameter]) -> Evidence:
+        share = float(params["running"]) if kind == "stutter" else 1.0 / (1.0 + float(params["hogs"]))
+        cost_ns = int(1_000_000 * (1.0 - share) / share)
+        for agent in agents:
+            self.processes[agent].step_cost_ns = cost_ns
+        return {"step_cost_ns": cost_ns}
+
+    def unslow(self, fault: int, kind: str, agents: list[int]) -> Evidence:
+        for agent in agents:
+            self.processes[agent].step_cost_ns = 0
+        return {}
+
+    def power_cut(self, agents: list[int], unsynced: str, seed: int) -> Evidence:
+        counts: Evidence = {}
+        for agent in agents:
+            process = self.processes[agent]
+            process.die()
+            lost = process.disk.power_cut(unsynced, Random(f"{seed}/power/{agent}").random)
+            for name, count in lost.items():
+                counts[name] = counts.get(name, 0) + count
+        return {"cut": len(agents)} | counts
+
+    def add_links(self, rules: list[LinkRule]) -> Evidence:
+        return self.network.links.add(rules)
+
+    def remove_links(self, fault: int) -> Evidence:
+        return self.network.links.remove(fault)
+
+    def disk_fault(self, fault: int, kind: str, agents: list[int], params: dict[str, Parameter], seed: int) -> Evidence:
+        evidence: Evidence = {"agents": len(agents)}
+        for agent in agents:
+            process = self.processes[agent]
+            if kind == "slow_sync":
+                process.sync_extra_ns += int(params["delay_ns"])
+                continue
+            self._disk_faults.setdefault(agent, set()).add(fault)
+            if kind == "disk_full":
+                process.disk.full = True
+            elif kind == "sync_error":
+                process.disk.fail_next_sync = True
+            elif kind == "corrupt":
+                process.disk_was_damaged = True
+                evidence[process.name] = process.disk.corrupt(Random(f"{seed}/corrupt/{agent}").random)
+            else:
+                raise NotSupported(f"the simulated disk cannot {kind}")
+        return evidence
+
+    def heal_disk(self, fault: int, kind: str, agents: list[int]) -> Evidence:
+        for agent in agents:
+            process = self.processes[agent]
+            if kind == "slow_sync":
+                process.sync_extra_ns = 0
+                continue
+            holds = self._disk_faults.get(agent, set())
+            holds.discard(fault)
+            if not holds:
+                process.disk.full = process.disk.fail_next_sync = False
+        return {"stopped_by_disk": [self.processes[a].name for a in agents if self.processes[a].crashed]}
+
+    def clock_fault(self, fault: int, kind: str, agents: list[int], params: dict[str, Parameter]) -> Evidence:
+        for agent in agents:
+            process = self.processes[agent]
+            if kind == "clock_jump":
+                process.clock.set(self.loop.now_ns, jump_ns=int(params["offset_ns"]))
+            else:
+                process.clock.set(self.loop.now_ns, rate=float(params["rate"]))
+            process.clock_is_true = False
+            self._clock_moved(process)
+        return {"agents": len(agents)}
+
+    def heal_clock(self, fault: int, kind: str, agents: list[int]) -> Evidence:
+        for agent in agents:
+            process = self.processes[agent]
+            if kind == "clock_jump":
+                jump_ns = int(self.plan.faults[fault].params.get("offset_ns", 200_000_000))
+                process.clock.set(self.loop.now_ns, jump_ns=-jump_ns)
+            else:
+                process.clock.set(self.loop.now_ns, rate=1.0)
+            self._clock_moved(process)
+        return {}
+
+    def _clock_moved(self, process: SimulatedProcess) -> None:
+        """Deadlines are readings of the clock: they come at another time now."""
+        if process.up and not process.paused and process.node is not None:
+            process.wake_ns = None
+            self._step(process, lambda: None)
+
+
+def simulate(plan: Plan, *, record: bool = False, oracles: bool = True, parts: Parts | None = None) -> SimulatedRun:
+    """Run a plan in the simulated world."""
+    return SimulatedWorld(plan, record=record, oracles=oracles, parts=parts).run()

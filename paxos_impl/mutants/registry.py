@@ -1,0 +1,176 @@
+"""Planted bugs: what a mutant is, how one is found, how it is planted.
+
+A mutant is a subclass of one class of the protocol code that overrides one rule method in about ten lines::
+
+    from paxos_impl.acceptor import Acceptor
+    from paxos_impl.mutants.registry import mutant
+
+    @mutant("X1", "a promise is forgotten when it is given", rule="P1a", paper="Paxos Made Simple, 2.2",
+            breaks="A", source="own", oracle="promise", seen_in="any world with kills")
+    class PromiseNotKept(Acceptor):
+        def log_promise(self, ballot):
+            pass
+
+Such a class may stand in a file of your own: ``--mutant FILE.py:X1``. A bug that needs two classes gives the second one
+the same id. Two mutants are planted together as ``A01+P05``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib
+import importlib.util
+import inspect
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import ModuleType
+from typing import TypeVar
+
+from paxos_impl.parts import CORRECT, Parts
+
+FAMILIES = ("acceptor", "proposer", "learner", "election", "client", "storage", "transport", "snapshot")
+
+
+class MutantError(ValueError):
+    """A planted bug that cannot be found or planted; the text says what there is."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Mutant:
+    """One planted bug. ``classes``: place in ``Parts`` -> class that takes it."""
+
+    id: str
+    about: str
+    rule: str
+    paper: str
+    breaks: str
+    """A agreement, V validity, I integrity or order, D durability, L linearizability, X exactly-once, P progress,
+    R replicas diverge."""
+    source: str
+    oracle: str
+    """The family of oracles expected to see it."""
+    seen_in: str
+    difficulty: str
+    equivalent: str
+    """Why it breaks nothing on its own; empty for a real bug."""
+    deployments: tuple[str, ...]
+    family: str
+    classes: tuple[tuple[str, type], ...]
+
+    @property
+    def source_hash(self) -> str:
+        """SHA-256 of the source of its classes: a plan that was made with another text would reproduce something else."""
+        text = "\n".join(inspect.getsource(class_) for _, class_ in self.classes)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+Class = TypeVar("Class", bound=type)
+
+
+def mutant(
+    id_: str,
+    about: str,
+    *,
+    rule: str,
+    breaks: str,
+    source: str = "own",
+    paper: str = "",
+    oracle: str = "",
+    seen_in: str = "simulated, lockstep, free",
+    difficulty: str = "medium",
+    equivalent: str = "",
+    deployments: tuple[str, ...] = ("collapsed", "classic"),
+) -> Callable[[Class], Class]:
+    """Mark a class as a planted bug. ``difficulty``: easy, medium, hard or deep, as measured."""
+
+    def mark(class_: Class) -> Class:
+        place = place_of(class_)
+        made = Mutant(
+            id_, about, rule, paper, breaks, source, oracle, seen_in, difficulty, equivalent, deployments,
+            class_.__module__.rpartition(".")[2], ((place, class_),),
+        )  # fmt: skip
+        setattr(class_, "__mutant__", made)  # noqa: B010
+        return class_
+
+    return mark
+
+
+def place_of(class_: type) -> str:
+    """The place in ``Parts`` of the protocol class that ``class_`` derives from."""
+    for field in dataclasses.fields(Parts):
+        if issubclass(class_, getattr(CORRECT, field.name)):
+            return field.name
+    raise MutantError(f"{class_.__name__} derives from no class of Parts; a mutant is a subclass of one of them")
+
+
+def mutants_of(module: ModuleType) -> dict[str, Mutant]:
+    """The planted bugs a module defines, by id, in the order of the file."""
+    found: dict[str, Mutant] = {}
+    for class_ in vars(module).values():
+        made = vars(class_).get("__mutant__") if isinstance(class_, type) else None
+        if not isinstance(made, Mutant) or class_.__module__ != module.__name__:
+            continue
+        known = found.get(made.id)
+        found[made.id] = made if known is None else dataclasses.replace(known, classes=known.classes + made.classes)
+    return found
+
+
+def all_mutants() -> dict[str, Mutant]:
+    """Every planted bug of the project, by id."""
+    found: dict[str, Mutant] = {}
+    for family in FAMILIES:
+        if importlib.util.find_spec(f"paxos_impl.mutants.{family}") is not None:
+            found.update(mutants_of(importlib.import_module(f"paxos_impl.mutants.{family}")))
+    return found
+
+
+def load_file(path: Path) -> dict[str, Mutant]:
+    """The planted bugs of a file outside the project."""
+    if not path.is_file():
+        raise MutantError(f"no such file: {path}")
+    spec = importlib.util.spec_from_file_location(f"planted_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise MutantError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found = mutants_of(module)
+    if not found:
+        raise MutantError(f"{path} defines no mutant; mark a class with @mutant(...) from paxos_impl.mutants.registry")
+    return found
+
+
+def find(name: str, source_hash: str = "") -> list[Mutant]:
+    """``A01``, ``A01+P05``, ``FILE.py:ID`` (also joined). A hash that does not fit is an error."""
+    found = [_find_one(part) for part in name.split("+")]
+    if source_hash and source_hash != hash_of(found):
+        raise MutantError(
+            f"the source of {name} is not the one the plan was made with; plant it anew with --mutant {name}"
+        )
+    return found
+
+
+def _find_one(name: str) -> Mutant:
+    path, colon, id_ = name.rpartition(":")
+    known = load_file(Path(path)) if colon else all_mutants()
+    if id_ not in known:
+        raise MutantError(f"no mutant {id_!r} in {path or 'the registry'}; there are {', '.join(known)}")
+    return known[id_]
+
+
+def hash_of(mutants: Iterable[Mutant]) -> str:
+    hashes = [one.source_hash for one in mutants]
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
+
+
+def plant(mutants: Iterable[Mutant], parts: Parts = CORRECT) -> Parts:
+    """Put the mutants' classes in their places; two in one place are combined."""
+    for one in mutants:
+        for place, class_ in one.classes:
+            present = getattr(parts, place)
+            base = getattr(CORRECT, place)
+            combined = (
+                class_ if present is base else type(f"{class_.__name__}And{present.__name__}", (class_, present), {})
+            )
+            parts = dataclasses.replace(parts, **{place: combined})
+    return parts

@@ -1,0 +1,203 @@
+"""Mailbox: how an agent in a process of its own talks to the network. A queue of frames that no death can wedge.
+
+Rules
+* One socket pair for each agent and incarnation, made anew at every restart; nobody shares an end, so no lock exists that a
+  killed process could keep.
+* SOCK_SEQPACKET: a frame is sent in one system call and arrives whole or not at all; the other end sees EOF when its peer dies.
+* A dead peer that had unread input shows as ECONNRESET once, *before* what it had sent; reading goes on behind it.
+* The frame is what the network loses, delays and copies. Messages of one step to one target share a frame.
+
+Frame: ``source u32 | incarnation u32 | target u32 | messages u16``, little endian, then one msgpack array of messages. The
+network reads the head and nothing else.
+"""
+
+from __future__ import annotations
+
+import queue
+import select
+import socket
+import struct
+from collections.abc import Callable, Sequence
+from multiprocessing import context, reduction
+from typing import Any, TypeVar
+
+import msgspec
+
+from paxos_impl.messages import AnyMessage
+
+SOCKET_BUFFER_BYTES = 4 << 20
+MAX_FRAME_BYTES = 131_072
+"""Frames with more than one message stay below; a default socket takes up to 212,960 bytes."""
+RECEIVE_BYTES = 1 << 20
+HEAD = struct.Struct("<IIIH")
+CONTROL_ADDRESS = 0xFFFF_FFFF
+"""The host's overseer: gets reports, gives orders. Their content is plain msgpack, not messages."""
+
+T = TypeVar("T")
+
+
+class SeqQueue:
+    """A queue of bytes to and from one peer, with the interface of ``queue.Queue``.
+
+    It may be handed to a child process started by fork, spawn or forkserver.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        self._socket = sock
+        self.send = sock.send
+        self.receive = sock.recv
+
+    @classmethod
+    def pair(cls) -> tuple[SeqQueue, SeqQueue]:
+        """Two connected ends."""
+        ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        for end in ends:
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER_BYTES)
+        return cls(ends[0]), cls(ends[1])
+
+    @classmethod
+    def from_fd(cls, fd: int) -> SeqQueue:
+        """Takes over the descriptor of one end."""
+        return cls(socket.socket(fileno=fd))
+
+    def __getstate__(self) -> Any:
+        context.assert_spawning(self)
+        return reduction.DupFd(self._socket.fileno())
+
+    def __setstate__(self, duplicate: Any) -> None:
+        self.__init__(socket.socket(fileno=duplicate.detach()))  # type: ignore[misc]
+
+    def put(self, item: bytes, block: bool = True, timeout: float | None = None) -> None:
+        """Send. Raises queue.Full if there is no room in time, EOFError if the peer is gone, ValueError if it is too long."""
+        if not item:
+            raise ValueError("an empty frame would look like the end of the queue")
+        while True:
+            try:
+                self.send(item)
+                return
+            except BlockingIOError:
+                if not block or not self._wait(select.POLLOUT, timeout):
+                    raise queue.Full from None
+            except (BrokenPipeError, ConnectionResetError):
+                raise EOFError("the other end of the mailbox is gone") from None
+            except OSError as error:
+                raise ValueError(f"a frame of {len(item)} bytes does not fit into the socket: {error}") from None
+
+    def get(self, block: bool = True, timeout: float | None = None) -> bytes:
+        """Receive. Raises queue.Empty if nothing came in time, EOFError when all was read and the peer is gone."""
+        while True:
+            try:
+                item = self.receive(RECEIVE_BYTES)
+            except BlockingIOError:
+                if not block or not self._wait(select.POLLIN, timeout):
+                    raise queue.Empty from None
+            except ConnectionResetError:
+                continue
+            else:
+                if not item:
+                    raise EOFError("the other end of the mailbox is gone")
+                return item
+
+    def put_nowait(self, item: bytes) -> None:
+        self.put(item, block=False)
+
+    def get_nowait(self) -> bytes:
+        return self.get(block=False)
+
+    def empty(self) -> bool:
+        return not self._wait(select.POLLIN, 0)
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _wait(self, event: int, timeout: float | None) -> bool:
+        poll = select.poll()
+        poll.register(self._socket, event)
+        return bool(poll.poll(None if timeout is None else max(0.0, timeout * 1000)))
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(list[AnyMessage]).decode  # type: ignore[arg-type]
+_decode_any = msgspec.msgpack.Decoder().decode
+
+
+def encode_frames(source: int, incarnation: int, target: int, messages: Sequence[Any]) -> list[bytes]:
+    """As few frames as hold the messages, in order. One message alone may exceed MAX_FRAME_BYTES."""
+    body = _encode(messages)
+    if len(body) > MAX_FRAME_BYTES and len(messages) > 1:
+        half = len(messages) // 2
+        return encode_frames(source, incarnation, target, messages[:half]) + encode_frames(
+            source, incarnation, target, messages[half:]
+        )
+    return [HEAD.pack(source, incarnation, target, len(messages)) + body]
+
+
+def decode_frame(frame: bytes) -> tuple[int, int, list[AnyMessage]]:
+    """(source, incarnation, messages)"""
+    source, incarnation, _, _ = HEAD.unpack_from(frame)
+    return source, incarnation, _decode(memoryview(frame)[HEAD.size :])
+
+
+def decode_control(frame: bytes) -> list[Any]:
+    """What a frame from or to the overseer says."""
+    content: list[Any] = _decode_any(memoryview(frame)[HEAD.size :])
+    return content
+
+
+class Mailbox:
+    """One endpoint of the network: an address and an incarnation on a queue."""
+
+    def __init__(self, queue_: SeqQueue, address: int, incarnation: int) -> None:
+        self.queue = queue_
+        self.address = address
+        self.incarnation = incarnation
+        self.dropped = 0
+        """Frames for which the network had no room."""
+
+    def send_all(self, outbox: Sequence[tuple[int, AnyMessage]]) -> None:
+        """Send (target, message) pairs, one frame a target if they fit. What has no room is lost, as on any network."""
+        by_target: dict[int, list[AnyMessage]] = {}
+        for target, message in outbox:
+            if target in by_target:
+                by_target[target].append(message)
+            else:
+                by_target[target] = [message]
+        for target, messages in by_target.items():
+            for frame in encode_frames(self.address, self.incarnation, target, messages):
+                try:
+                    self.queue.send(frame)
+                except BlockingIOError:
+                    self.dropped += 1
+                except (BrokenPipeError, ConnectionResetError):
+                    raise EOFError("the network is gone") from None
+
+    def report(self, *content: Any) -> None:
+        """Tell the overseer; waits for room."""
+        for frame in encode_frames(self.address, self.incarnation, CONTROL_ADDRESS, content):
+            self.queue.put(frame)
+
+    def receive_all(self, limit: int) -> list[bytes]:
+        """Up to ``limit`` frames that are at hand. Raises EOFError when the network is gone."""
+        receive = self.queue.receive
+        frames: list[bytes] = []
+        try:
+            while len(frames) < limit:
+                frame = receive(RECEIVE_BYTES)
+                if not frame:
+                    if frames:
+                        break
+                    raise EOFError("the network is gone")
+                frames.append(frame)
+        except BlockingIOError:
+            pass
+        except ConnectionResetError:
+            pass
+        return frames
+
+
+def is_control(frame: bytes, unpack: Callable[..., tuple[int, int, int, int]] = HEAD.unpack_from) -> bool:
+    return unpack(frame)[0] == CONTROL_ADDRESS
