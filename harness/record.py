@@ -165,6 +165,9 @@ class TornTail(msgspec.Struct, frozen=True):
     path: str
     offset: int
     lost_bytes: int
+    damaged: bool = False
+    """False: the last block ends early, as when its writer was killed; nothing that was acted upon is lost. True: a whole
+    block is there and does not match its checksum, so the file was changed afterwards."""
 
 
 def read_rows(path: Path, row: type[Row]) -> tuple[list[Row], TornTail | None]:
@@ -179,8 +182,10 @@ def read_rows(path: Path, row: type[Row]) -> tuple[list[Row], TornTail | None]:
             return rows, TornTail(str(path), offset, len(data) - offset)
         length, crc = _HEAD.unpack_from(data, offset)
         payload = view[offset + _HEAD.size : offset + _HEAD.size + length]
-        if len(payload) < length or zlib.crc32(payload) != crc:
+        if len(payload) < length:
             return rows, TornTail(str(path), offset, len(data) - offset)
+        if zlib.crc32(payload) != crc:
+            return rows, TornTail(str(path), offset, len(data) - offset, damaged=True)
         rows.extend(decoder.decode(payload))
         offset += _HEAD.size + length
     return rows, None

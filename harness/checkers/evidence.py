@@ -1,0 +1,110 @@
+"""Evidence: did each planned fault take effect, and did clients work through it?
+
+A pass is worth something only if the faults landed. So: a planned fault that did not begin, that this machine does not
+support, that failed, or that touched nobody: INCONCLUSIVE; so is a run in which no operation succeeded inside any fault's
+window. A plan without faults owes nothing. A link fault landed if its end counts at least one message that met it; a
+process, disk or clock fault if it began on somebody who was there.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+
+from harness.checkers.case import Case
+from harness.record import FaultEvent
+from harness.results import CheckResult, FaultResult, Verdict
+from nemesis.describe import describe
+from nemesis.faults import KINDS, Fault
+
+NAME = "evidence"
+ABOUT = "Every planned fault took effect, and operations succeeded while faults were on."
+
+LEAST_WINDOW_NS = 50_000_000
+"""A fault undone at once (a kill with an immediate restart) has at least this window."""
+_NOT_LANDED = ("unsupported", "error", "nobody", "not_begun")
+
+
+def fault_results(case: Case) -> tuple[FaultResult, ...]:
+    """One result for each fault of the plan, in the plan's order."""
+    events: dict[int, list[FaultEvent]] = {}
+    for event in case.faults:
+        events.setdefault(event.fault, []).append(event)
+    ok = sorted(call.ret_ns for call in case.calls if call.type == "ok" and call.ret_ns is not None)
+    unknown = sorted(call.call_ns for call in case.calls if call.type == "info")
+    return tuple(
+        _result(case, index, fault, events.get(index, []), ok, unknown) for index, fault in enumerate(case.plan.faults)
+    )
+
+
+def _result(
+    case: Case, index: int, fault: Fault, events: list[FaultEvent], ok: list[int], unknown: list[int]
+) -> FaultResult:
+    begin = next((event for event in events if event.edge == "begin"), None)
+    end = next((event for event in reversed(events) if event.edge == "end"), None)
+    evidence: dict[str, object] = {}
+    for event in events:
+        evidence |= event.evidence
+    targets = begin.targets if begin is not None else ()
+    begin_ns = None if begin is None else begin.time_ns
+    end_ns = None if end is None else end.time_ns
+    if not events:
+        evidence["not_begun"] = "the record holds no event of this fault"
+    landed = begin is not None and _landed(fault, targets, evidence)
+    window = (0, 0) if begin_ns is None else (begin_ns, max(end_ns or case.ended_ns, begin_ns + LEAST_WINDOW_NS))
+    return FaultResult(
+        index=index,
+        kind=fault.kind,
+        targets=targets,
+        describe=describe(fault, index, targets),
+        begin_ns=begin_ns,
+        end_ns=end_ns,
+        evidence=evidence,
+        landed=landed,
+        operations_ok_inside=_inside(ok, window),
+        operations_unknown_inside=_inside(unknown, window),
+        first_ok_after_begin_ns=_first_after(ok, begin_ns),
+        first_ok_after_heal_ns=_first_after(ok, end_ns),
+    )
+
+
+def _landed(fault: Fault, targets: tuple[str, ...], evidence: dict[str, object]) -> bool:
+    if any(key in evidence for key in _NOT_LANDED):
+        return False
+    if KINDS[fault.kind].device == "link":
+        met = evidence.get("messages")
+        return bool(met) if isinstance(met, int) else True
+    away = evidence.get("already_down")
+    if fault.kind != "power" and isinstance(away, list) and set(targets) <= set(away):
+        return False
+    return bool(targets)
+
+
+def _inside(times: list[int], window: tuple[int, int]) -> int:
+    return bisect_right(times, window[1]) - bisect_left(times, window[0]) if window[1] else 0
+
+
+def _first_after(times: list[int], at: int | None) -> int | None:
+    if at is None:
+        return None
+    position = bisect_left(times, at)
+    return times[position] - at if position < len(times) else None
+
+
+def check(case: Case, faults: tuple[FaultResult, ...]) -> CheckResult:
+    stats = {
+        "planned": len(faults),
+        "landed": sum(fault.landed for fault in faults),
+        "ok_inside": sum(fault.operations_ok_inside for fault in faults),
+    }
+    if not faults:
+        return CheckResult(NAME, Verdict.PASS, "the plan has no faults", (), stats, ABOUT)
+    missing = [fault for fault in faults if not fault.landed]
+    if missing:
+        first = missing[0]
+        why = next((f"{key}: {first.evidence[key]}" for key in _NOT_LANDED if key in first.evidence), "touched nothing")
+        text = f"{len(missing)} of {len(faults)} planned faults did not land; fault {first.index} ({first.kind}): {why}"
+        return CheckResult(NAME, Verdict.INCONCLUSIVE, text, (), stats, ABOUT)
+    if not stats["ok_inside"]:
+        return CheckResult(NAME, Verdict.INCONCLUSIVE, "no operation succeeded while a fault was on", (), stats, ABOUT)
+    summary = f"all {len(faults)} faults landed, {stats['ok_inside']} operations succeeded inside their windows"
+    return CheckResult(NAME, Verdict.PASS, summary, (), stats, ABOUT)

@@ -1,0 +1,95 @@
+"""Liveness: after the final heal, within ``plan.settle_ns``, every client gets answers and all learners catch up.
+
+* *Progress*: each client that asked for anything after the heal got at least one answer within the bound.
+* *Convergence*: every learner's last incarnation covers all slots chosen before the heal, and all acknowledged ones.
+
+When the power of all nodes is cut at the end, the bound for convergence counts from their restart. Learners whose log was
+corrupted by a fault of the plan may refuse to start, and are not waited for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from harness.checkers.case import Call, Case, conclude
+from harness.checkers.durability import final_positions
+from harness.checkers.model import KNOWN
+from harness.checkers.roster import client_of
+from harness.results import CheckResult, Verdict, Violation
+
+NAME = "liveness"
+ABOUT = "Within the stated time after the heal every client makes progress and all learners converge."
+
+
+def check(case: Case) -> CheckResult:
+    healed = case.healed_ns
+    if healed is None:
+        return CheckResult(NAME, Verdict.INCONCLUSIVE, "the record does not tell when all was healed", about=ABOUT)
+    bound = case.plan.settle_ns
+    asked = _asked_after(case.calls, healed)
+    violations = [*_no_progress(asked, healed, bound, case.ended_ns), *_not_converged(case, healed)]
+    stats = {
+        "healed_ns": healed,
+        "bound_ns": bound,
+        "clients_asked": len(asked),
+        "first_answer_ns": _first_answers(asked, healed),
+    }
+    if not asked and not violations:
+        return CheckResult(NAME, Verdict.INCONCLUSIVE, "no client asked for anything after the heal", (), stats, ABOUT)
+    summary = f"{len(asked)} clients made progress and all learners converged within {bound / 1e9:g} s of the heal"
+    return conclude(NAME, ABOUT, case, ("decided", "history"), violations, summary, stats)
+
+
+def _asked_after(calls: Iterable[Call], healed: int) -> dict[int, list[Call]]:
+    asked: dict[int, list[Call]] = {}
+    for call in calls:
+        if call.f in KNOWN and call.call_ns >= healed:
+            asked.setdefault(client_of(call.process), []).append(call)
+    return asked
+
+
+def _first_answers(asked: dict[int, list[Call]], healed: int) -> dict[str, int | None]:
+    """Client -> time from the heal to its first answer; None if there was none."""
+    return {
+        str(client): min((c.ret_ns - healed for c in calls if c.type == "ok" and c.ret_ns is not None), default=None)
+        for client, calls in sorted(asked.items())
+    }
+
+
+def _no_progress(asked: dict[int, list[Call]], healed: int, bound: int, ended: int) -> Iterable[Violation]:
+    for client, calls in sorted(asked.items()):
+        if any(call.type == "ok" and call.ret_ns is not None and call.ret_ns <= healed + bound for call in calls):
+            continue
+        if ended < healed + bound and any(call.type == "info" and call.ret_ns is None for call in calls[-1:]):
+            continue  # the run ended before its time was up
+        yield Violation(
+            rule="liveness/no-progress",
+            sentence=(
+                f"client {client} asked {len(calls)} times after the heal and got no answer within {bound / 1e9:g} s"
+            ),
+            time_ns=healed + bound,
+            operations=tuple(call.as_dict() for call in calls[:3]),
+        )
+
+
+def _not_converged(case: Case, healed: int) -> Iterable[Violation]:
+    target = max((slot for slot, chosen in case.log.items() if chosen.time_ns <= healed), default=0)
+    for call in case.calls:
+        execution = case.execution_of.get((call.process, call.seq)) if call.type == "ok" else None
+        if execution is not None and execution.slot > target:
+            target = execution.slot
+    excused = {name for event in case.faults if event.kind == "corrupt" for name in event.targets}
+    positions = final_positions(case)
+    for name in case.roster.learner_names:
+        position = positions.get(name, 0)
+        if position < target and name not in excused:
+            yield Violation(
+                rule="liveness/not-converged",
+                sentence=(
+                    f"learner {name} ended at slot {position}, slot {target} was chosen before the heal or acknowledged"
+                ),
+                time_ns=case.ended_ns,
+                slot=target,
+                agents=(name,),
+                details={"positions": positions},
+            )

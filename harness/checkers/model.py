@@ -1,0 +1,84 @@
+"""The key-value store as the checkers understand it, written independently of the system under test.
+
+=======  =============================================================================================================
+f        effect, and what the client sees
+=======  =============================================================================================================
+read     the value: a string, {"tombstone": id} after a delete, a list on keys that are appended to, None = never written
+write    replaces the value
+cas      replaces it if it equals ``expected`` (None: never written); a failed one reports the value it found
+delete   leaves {"tombstone": id}, where id is the command's value
+append   adds to the list; reports its length afterwards; a tombstone counts as the empty list. Lists hold LIST_BOUND
+         values, the oldest leave
+=======  =============================================================================================================
+
+Commands that are no operations of a client (opening a session) leave the store alone: ``EFFECTS`` and ``QUERIES`` name
+those that the model knows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+EFFECTS = frozenset({"write", "cas", "delete", "append"})
+QUERIES = frozenset({"read"})
+KNOWN = EFFECTS | QUERIES
+LIST_BOUND = 1000
+
+
+class Outcome(msgspec.Struct, frozen=True, gc=False):
+    """What a command must answer. ``applied`` is None for everything but compare-and-set."""
+
+    value: Any = None
+    applied: bool | None = None
+    seen: Any = None
+
+
+class KeyValueModel:
+    """One copy of the store. ``step`` executes a command; the caller leaves out those that sessions skip."""
+
+    def __init__(self) -> None:
+        self.state: dict[str, Any] = {}
+
+    def step(self, f: str, key: str, value: Any, expected: Any) -> Outcome:
+        """Execute and answer. ValueError if ``f`` is not of the model."""
+        found = self.state.get(key)
+        if f == "read":
+            return Outcome(value=list(found) if isinstance(found, list) else found)
+        if f == "write":
+            self.state[key] = value
+            return Outcome(value=value)
+        if f == "cas":
+            if found == expected:
+                self.state[key] = value
+                return Outcome(applied=True, seen=found)
+            return Outcome(applied=False, seen=found)
+        if f == "delete":
+            self.state[key] = {"tombstone": value}
+            return Outcome(value=value)
+        if f == "append":
+            if isinstance(found, list):
+                found.append(value)
+                del found[:-LIST_BOUND]
+            else:
+                found = self.state[key] = [value]
+            return Outcome(value=value, seen=len(found))
+        raise ValueError(f"the model of the store knows no function {f!r}; it knows {', '.join(sorted(KNOWN))}")
+
+
+def difference(f: str, result: Any, applied: bool | None, seen: Any, outcome: Outcome) -> str | None:
+    """Why a client's answer differs from the model's; None if they agree."""
+    if f == "read":
+        nothing: tuple[Any, ...] = (None, [])
+        if result != outcome.value and not (result in nothing and outcome.value in nothing):
+            return f"it returned {result!r}, the log gives {outcome.value!r}"
+    elif f == "cas":
+        if bool(applied) != outcome.applied:
+            done = {True: "succeeded", False: "failed"}
+            return f"it {done[bool(applied)]}, by the log it {done[bool(outcome.applied)]}: it found {outcome.seen!r}"
+        if not applied and seen != outcome.seen:
+            return f"it failed on finding {seen!r}, the log gives {outcome.seen!r}"
+    elif f == "append" and seen is not None and seen != outcome.seen:
+        return f"it returned length {seen!r}, the log gives {outcome.seen!r}"
+    return None

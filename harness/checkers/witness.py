@@ -1,0 +1,101 @@
+"""Witness: the agreed log is itself the proof that the history is linearizable, if clients saw what it says.
+
+Replaying the log on the model must give every client the answer it got, and the log's order must respect real time: an
+operation that ended before another began stands before it. Linear in the length of the log. A pass is a certificate of
+linearizability; a failure means that the log is no legal order (the black-box check tells whether clients could notice).
+"""
+
+from __future__ import annotations
+
+from harness.checkers.case import Call, Case, Execution, conclude
+from harness.checkers.model import KNOWN, KeyValueModel, difference
+from harness.results import CheckResult, Violation
+
+NAME = "witness"
+ABOUT = "Clients got what the agreed log, replayed in order, answers; and its order respects real time."
+
+
+def check(case: Case) -> CheckResult:
+    assert case.holes is not None  # reading them notes the problems of the record
+    violations = [*_missing(case), *_replay(case)]
+    violations.sort(key=lambda violation: violation.time_ns)
+    stats = {"executed": len(case.executions), "answers": sum(call.type == "ok" for call in case.calls)}
+    summary = f"{stats['answers']} answers equal the replay of {stats['executed']} commands, in real-time order"
+    return conclude(NAME, ABOUT, case, ("decided", "history"), violations, summary, stats)
+
+
+def _missing(case: Case) -> list[Violation]:
+    """Answers to operations that no slot executed (acknowledged writes are durability's), and failures that took place."""
+    found: list[Violation] = []
+    for call in case.calls:
+        if call.f not in KNOWN or call.type == "info":
+            continue
+        execution = case.execution_of.get((call.process, call.seq))
+        if call.type == "ok" and execution is None and not call.has_effect:
+            found.append(_violation("answer-without-slot", f"{call.name} was answered, but no slot executed it", call))
+        elif call.type == "fail" and execution is not None:
+            found.append(
+                _violation(
+                    "failed-but-executed",
+                    f"{call.name} was reported as failed, but slot {execution.slot} executed it",
+                    call,
+                    execution,
+                )
+            )
+    return found
+
+
+def _replay(case: Case) -> list[Violation]:
+    found: list[Violation] = []
+    model = KeyValueModel()
+    latest: Call | None = None
+    latest_slot = 0
+    for execution in case.executions:
+        command = execution.command
+        if command.f not in KNOWN:
+            continue
+        outcome = model.step(command.f, command.key, command.value, command.expected)
+        call = case.call_of.get((command.process, command.seq))
+        if call is None:
+            continue
+        if call.type == "ok":
+            differs = difference(call.f, call.result, call.applied, call.seen, outcome)
+            if differs is not None:
+                found.append(
+                    _violation("answer-differs", f"{call.name}, slot {execution.slot}: {differs}", call, execution)
+                )
+        if latest is not None and call.ret_ns is not None and call.type == "ok" and call.ret_ns < latest.call_ns:
+            found.append(_order(call, execution, latest, latest_slot))
+        if latest is None or call.call_ns > latest.call_ns:
+            latest, latest_slot = call, execution.slot
+    return found
+
+
+def _violation(rule: str, sentence: str, call: Call, execution: Execution | None = None) -> Violation:
+    return Violation(
+        rule=f"witness/{rule}",
+        sentence=sentence,
+        time_ns=call.ret_ns or call.call_ns,
+        slot=None if execution is None else execution.slot,
+        key=call.key,
+        operations=(call.as_dict(),),
+    )
+
+
+def _order(early: Call, execution: Execution, late: Call, late_slot: int) -> Violation:
+    assert early.ret_ns is not None
+    return Violation(
+        rule="witness/real-time-order",
+        sentence=(
+            f"{early.name} ended {(late.call_ns - early.ret_ns) / 1e6:.3f} ms before {late.name} began, "
+            f"but stands after it in the log: slot {execution.slot} after slot {late_slot}"
+        ),
+        time_ns=early.ret_ns,
+        slot=execution.slot,
+        key=early.key,
+        operations=(early.as_dict(), late.as_dict()),
+        because=(
+            f"real time: {early.name} returned at {early.ret_ns}, {late.name} was invoked at {late.call_ns}",
+            f"log: {late.name} in slot {late_slot}, {early.name} in slot {execution.slot}",
+        ),
+    )

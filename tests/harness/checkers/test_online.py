@@ -1,0 +1,342 @@
+"""The protocol oracles: traces they must reject, and near misses they must accept. Three acceptors 0, 1, 2."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from harness.checkers.online import OnlineOracles
+from harness.record import Command
+
+X = (Command(1, 1, 1, "write", "k", "x"),)
+Y = (Command(2, 1, 1, "write", "k", "y"),)
+
+
+class Trace:
+    """Feeds events in the order they are called; time is the number of the event."""
+
+    def __init__(self, voters: int = 3) -> None:
+        self.oracles = OnlineOracles(frozenset(range(voters)), voters // 2 + 1)
+        self.time = 0
+        self.incarnation: dict[int, int] = {}
+
+    def __call__(
+        self, agent: int, kind: str, ballot: Any = None, slot: int = 0, value: Any = None, extra: Any = None
+    ) -> None:
+        self.time += 1
+        self.oracles.observe(agent, self.incarnation.get(agent, 0), self.time, kind, ballot, slot, value, extra)
+
+    def lead(self, ballot: tuple[int, int], *promisers: int, slot: int = 1) -> None:
+        self(ballot[1], "prepare", ballot, slot)
+        for agent in promisers:
+            self(agent, "promised", ballot)
+        self(ballot[1], "leader", ballot, slot)
+
+    def vote(self, ballot: tuple[int, int], slot: int, value: Any, *voters: int) -> None:
+        for agent in voters:
+            self(agent, "accepted", ballot, slot, value)
+
+    def propose(self, ballot: tuple[int, int], slot: int, value: Any) -> None:
+        self(ballot[1], "propose", ballot, slot, value)
+
+    def restart(self, agent: int, promise: Any, votes: list[Any], floor: int = 0) -> None:
+        self.incarnation[agent] = self.incarnation.get(agent, 0) + 1
+        self(agent, "recovered", promise, floor, None, votes)
+
+    @property
+    def rules(self) -> list[str]:
+        return [violation.rule for violation in self.oracles.violations]
+
+
+@pytest.fixture
+def trace() -> Trace:
+    return Trace()
+
+
+def test_an_ordinary_leadership_and_its_successor(trace: Trace) -> None:
+    trace.lead((1, 0), 0, 1, 2)
+    trace.propose((1, 0), 1, X)
+    trace.vote((1, 0), 1, X, 0, 1)
+    trace(0, "chosen", (1, 0), 1, X)
+    trace(0, "applied", None, 1, X, [5, []])
+    trace.lead((2, 1), 1, 2)
+    trace.propose((2, 1), 1, X)
+    trace.vote((2, 1), 1, X, 1, 2)
+    trace(1, "chosen", (2, 1), 1, X)
+    trace(1, "applied", None, 1, X, [5, []])
+    trace.propose((2, 1), 2, Y)
+    trace(2, "chosen", None, 1, X)
+    assert trace.rules == []
+
+
+def test_a_ballot_used_by_another_node(trace: Trace) -> None:
+    trace(1, "prepare", (1, 0), 1)
+    assert trace.rules == ["ballot/not-owner"]
+
+
+def test_a_ballot_reused_after_a_restart(trace: Trace) -> None:
+    trace.lead((1, 0), 0, 1)
+    trace.incarnation[0] = 1
+    trace(0, "prepare", (1, 0), 1)
+    assert trace.rules == ["ballot/reused"]
+
+
+def test_a_ballot_whose_prepare_never_left_may_be_used_again(trace: Trace) -> None:
+    trace(0, "prepare", (1, 0), 1)
+    trace(0, "promised", (1, 0))
+    trace.restart(0, (-1, -1), [])
+    trace.lead((1, 0), 0, 1)
+    assert trace.rules == []
+
+
+def test_a_proposal_without_phase_1(trace: Trace) -> None:
+    trace(0, "prepare", (1, 0), 1)
+    trace.propose((1, 0), 1, X)
+    assert trace.rules == ["ballot/not-led"]
+
+
+def test_a_proposal_below_the_slots_of_phase_1(trace: Trace) -> None:
+    trace.lead((1, 0), 0, 1, slot=5)
+    trace.propose((1, 0), 5, X)
+    trace.propose((1, 0), 4, Y)
+    assert trace.rules == ["ballot/below-phase-1"]
+
+
+def test_a_lowered_promise(trace: Trace) -> None:
+    trace(0, "promised", (2, 1))
+    trace(0, "promised", (2, 1))
+    trace(0, "promised", (1, 2))
+    assert trace.rules == ["promise/lowered"]
+
+
+def test_a_vote_below_the_promise(trace: Trace) -> None:
+    trace.lead((1, 0), 0, 1)
+    trace.propose((1, 0), 1, X)
+    trace(1, "promised", (2, 2))
+    trace.vote((1, 0), 1, X, 1)
+    assert trace.rules == ["promise/broken"]
+
+
+def test_a_vote_raises_the_promise(trace: Trace) -> None:
+    """The bug of the seed: ballot 2 is accepted by one who never promised it, then an old ballot 1 arrives."""
+    trace.lead((1, 0), 0, 1)
+    trace.propose((1, 0), 1, X)
+    trace.lead((2, 1), 0, 1)
+    trace.propose((2, 1), 1, Y)
+    trace.vote((2, 1), 1, Y, 1, 2)
+    trace.vote((1, 0), 1, X, 2)
+    assert trace.rules == ["promise/broken"]
+
+
+def test_leading_without_a_quorum_of_promises(trace: Trace) -> None:
+    trace.lead((1, 0), 0)
+    assert trace.rules == ["promise/no-quorum"]
+
+
+def test_promises_that_were_durable_before_a_restart_count(trace: Trace) -> None:
+    trace(0, "prepare", (1, 0), 1)
+    trace(0, "promised", (1, 0))
+    trace(1, "promised", (1, 0))
+    trace.restart(1, (1, 0), [])
+    trace(0, "leader", (1, 0), 1)
+    assert trace.rules == []
+
+
+def test_a_promise_that_made_a_leader_is_forgotten(trace: Trace) -> None:
+    trace.lead((1, 0), 0, 1)
+    trace.restart(1, (-1, -1), [])
+    assert trace.rules == ["promise/forgotten"]
+
+
+def test_a_promise_that_nobody_counted_may_be_lost(trace: Trace) -> None:
+    trace.lead((1, 0), 0, 1, 2)
+    trace.restart(2, (-1, -1), [])
+    trace(1, "promised", (2, 2))
+    trace.restart(1, (1, 0), [])
+    assert trace.rules == []
+
+
+def test_two_values_in_one_ballot(trace: Trace) -> None:
+    trace.lead((1, 0), 0, 1)
+    trace.propose((1, 0), 1, X)
+    trace.vote((1, 0), 1, Y, 1)
+    assert trace.rules == ["vote/two-values"]
+
+
+def test_equal_values_need_not_be_one_object(trace: Trace) -> None:
+    trace.lead((1, 0), 0, 1)
+    trace.propose((1, 0), 1, X)
+    trace.vote((1, 0), 1, (Command(1, 1, 1, "write", "k", "x"),), 0, 1)
+    assert trace.rules == []
+
+
+def test_a_proposal_that_ignores_the_vote_it_was_told(trace: Trace) -> None:
+    trace.lead((1, 0), 0, 1)
+    trace.propose((1, 0), 1, X)
+    trace.vote((1, 0), 1, X, 1)
+    trace.lead((2, 2), 1, 2)
+    trace.propose((2, 2), 1, Y)
+    assert trace.rules == ["vote/unsafe-value"]
+
+
+def test_a_leader_may_not_have_heard_of_the_only_vote(trace: Trace) -> None:
+    """Three promised, one of them with a vote, but two suffice: the other two left the value free."""
+    trace.lead((1, 0), 0, 1)
+    trace.propose((1, 0), 1, X)
+    trace.vote((1, 0), 1, X, 1)
+    trace.lead((2, 2), 0, 1, 2)
+    trace.propose((2, 2), 1, Y)
+    assert trace.rules == []
+
+
+def test_the_highest_vote_decides(trace: Trace) -> None:
+    def proposing(value: Any) -> list[str]:
+        trace = Trace()
+        trace.lead((1, 0), 0, 1)
+        trace.propose((1, 0), 1, X)
+        trace.vote((1, 0), 1, X, 0)
+        trace.lead((2, 1), 1, 2)
+        trace.propose((2, 1), 1, Y)
+        trace.vote((2, 1), 1, Y, 1)
+        trace.lead((3, 2), 0, 1)
+        trace.propose((3, 2), 1, value)
+        return trace.rules
+
+    assert proposing(Y) == []
+    assert proposing(X) == ["vote/unsafe-value"]
+
+
+def test_a_vote_cast_above_the_ballot_afterwards_does_not_count(trace: Trace) -> None:
+    """A slow leader proposes after its promisers went on to a higher ballot and another value."""
+    trace.lead((1, 0), 0, 1)
+    trace.lead((2, 2), 1, 2)
+    trace.propose((2, 2), 1, Y)
+    trace.vote((2, 2), 1, Y, 1)
+    trace.propose((1, 0), 1, X)
+    assert trace.rules == []
+
+
+def test_a_chosen_value_contradicted_at_a_higher_ballot(trace: Trace) -> None:
+    trace.lead((1, 0), 0, 1)
+    trace.propose((1, 0), 1, X)
+    trace.vote((1, 0), 1, X, 0, 1)
+    trace.lead((2, 2), 1, 2)
+    trace.propose((2, 2), 1, Y)
+    assert "vote/contradicts-quorum" in trace.rules
+
+
+def test_an_unsynced_vote_lost_in_a_power_cut_binds_nobody(trace: Trace) -> None:
+    trace.lead((1, 0), 0, 1)
+    trace.propose((1, 0), 1, X)
+    trace.vote((1, 0), 1, X, 0, 1)
+    trace.restart(1, (1, 0), [])
+    trace.lead((2, 2), 1, 2)
+    trace.propose((2, 2), 1, Y)
+    trace.vote((2, 2), 1, Y, 1, 2)
+    trace(2, "chosen", (2, 2), 1, Y)
+    assert trace.rules == []
+
+
+def test_a_vote_recovered_though_its_trace_was_lost(trace: Trace) -> None:
+    trace.lead((1, 0), 0, 1)
+    trace.propose((1, 0), 1, X)
+    trace.vote((1, 0), 1, X, 0)
+    trace.restart(1, (1, 0), [[1, [1, 0]]])
+    trace(0, "chosen", None, 1, X)
+    assert trace.rules == []
+
+
+def test_votes_that_chose_a_value_are_forgotten(trace: Trace) -> None:
+    trace.lead((1, 0), 0, 1)
+    trace.propose((1, 0), 1, X)
+    trace.vote((1, 0), 1, X, 0, 1)
+    trace(0, "chosen", (1, 0), 1, X)
+    trace.restart(1, (1, 0), [])
+    assert trace.rules == ["vote/forgotten"]
+
+
+def test_votes_below_the_cut_are_not_missed(trace: Trace) -> None:
+    trace.lead((1, 0), 0, 1)
+    trace.propose((1, 0), 1, X)
+    trace.vote((1, 0), 1, X, 0, 1)
+    trace(0, "chosen", (1, 0), 1, X)
+    trace(1, "cut", None, 1)
+    trace.restart(1, (1, 0), [], floor=1)
+    trace.restart(0, (1, 0), [], floor=1)
+    assert trace.rules == []
+
+
+def test_a_spare_vote_may_be_lost(trace: Trace) -> None:
+    trace.lead((1, 0), 0, 1, 2)
+    trace.propose((1, 0), 1, X)
+    trace.vote((1, 0), 1, X, 0, 1, 2)
+    trace(0, "chosen", (1, 0), 1, X)
+    trace.restart(2, (1, 0), [])
+    assert trace.rules == []
+
+
+@pytest.mark.parametrize("ballot", [(1, 0), None])
+def test_chosen_without_a_quorum_of_votes(trace: Trace, ballot: Any) -> None:
+    trace.lead((1, 0), 0, 1)
+    trace.propose((1, 0), 1, X)
+    trace.vote((1, 0), 1, X, 0)
+    trace(0, "chosen", ballot, 1, X)
+    assert trace.rules == ["decision/no-quorum"]
+
+
+def test_votes_of_different_ballots_make_no_quorum(trace: Trace) -> None:
+    trace.lead((1, 0), 0, 1)
+    trace.propose((1, 0), 1, X)
+    trace.vote((1, 0), 1, X, 0)
+    trace.lead((2, 2), 0, 2)
+    trace.propose((2, 2), 1, X)
+    trace.vote((2, 2), 1, X, 2)
+    trace(1, "chosen", (2, 2), 1, X)
+    assert trace.rules == ["decision/no-quorum"]
+
+
+def test_learners_disagree(trace: Trace) -> None:
+    for ballot, value in (((1, 0), X), ((2, 1), Y)):
+        trace.lead(ballot, 0, 1)
+        trace.propose(ballot, 1, value)
+        trace.vote(ballot, 1, value, 0, 1)
+        trace(ballot[1], "chosen", ballot, 1, value)
+    assert "decision/two-values" in trace.rules
+
+
+def test_applying_what_is_not_chosen_or_out_of_order(trace: Trace) -> None:
+    for slot in (1, 2):
+        trace.lead((slot, 0), 0, 1, slot=slot)
+        trace.propose((slot, 0), slot, X)
+        trace.vote((slot, 0), slot, X, 0, 1)
+        trace(0, "chosen", (slot, 0), slot, X)
+    trace(0, "started", extra={"commit": 0})
+    trace(0, "applied", None, 1, Y)
+    trace(0, "applied", None, 1, X)
+    assert trace.rules == ["decision/not-chosen", "decision/order"]
+
+
+def test_outcomes_and_states_of_one_slot_differ(trace: Trace) -> None:
+    trace(0, "applied", None, 1, None, [1, []])
+    trace(1, "applied", None, 1, None, [2, []])
+    trace(0, "snapshot", None, 1, None, "a")
+    trace(1, "installed", None, 1, None, "b")
+    assert trace.rules == ["decision/outcomes", "decision/states"]
+
+
+def test_a_violation_names_agents_and_values() -> None:
+    oracles = OnlineOracles(frozenset({0, 1, 2}), 2, {0: "r0", 1: "r1", 2: "r2"})
+    oracles.observe(0, 0, 1, "promised", (2, 1))
+    oracles.observe(0, 0, 9, "accepted", (1, 2), 7, X)
+    violation = oracles.violations[0]
+    assert violation.agents == ("r0",)
+    assert violation.slot == 7
+    assert violation.time_ns == 9
+    assert "write k 'x'" in violation.values[0]
+    assert "ballot 2.1" in violation.sentence
+
+
+def test_kinds_that_no_oracle_wants_are_ignored(trace: Trace) -> None:
+    trace(0, "stale", None, 0, None, 2)
+    assert trace.rules == []
