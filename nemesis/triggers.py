@@ -49,10 +49,10 @@ WATCHABLE: dict[str, str] = {
     "bounded": "a trace is cut from here on",
     "appended": "records are appended and not synced yet",
     "synced": "a sync has returned; the messages that waited for it have not left",
-    "sent_prepare": "a Prepare leaves",
+    "sent_prepare": "a Prepare leaves (each receiver counts)",
     "sent_promise": "a Promise leaves",
-    "sent_accept": "an Accept leaves",
-    "sent_accepted": "a vote (Accepted) leaves",
+    "sent_accept": "an Accept leaves (each receiver counts)",
+    "sent_accepted": "a vote (Accepted) leaves (each receiver counts)",
 }
 """Kinds of event a trigger may name: those of the trace, and the moments of the log and of sending."""
 

@@ -31,8 +31,8 @@ def generate(seed: int, frame: Frame) -> Plan:
 
 
 def _nth(draw: Draw, most: int) -> str:
-    """A rank that is small most of the time: 1st, 2nd, …"""
-    return ordinal(between(draw, 1, choice(draw, (1, 4, most))))
+    """A rank, as likely among the first few as anywhere up to ``most``."""
+    return ordinal(between(draw, 1, choice(draw, (min(4, most), most))))
 
 
 def _power(draw: Draw) -> dict[str, Parameter]:
@@ -44,7 +44,7 @@ def between_append_and_sync(plan: Plan, draw: Draw) -> list[Fault]:
     moment = choice(draw, ("appended", "appended", "synced"))
     whom = choice(draw, ("it", "it", "all"))
     length_ns = random_length(plan, draw, "power")
-    return [Fault("power", whom, trigger=f"{_nth(draw, 60)} {moment}", duration_ns=length_ns, params=_power(draw))]
+    return [Fault("power", whom, trigger=f"{_nth(draw, 200)} {moment}", duration_ns=length_ns, params=_power(draw))]
 
 
 def after_a_promise_or_vote(plan: Plan, draw: Draw) -> list[Fault]:
@@ -56,7 +56,7 @@ def after_a_promise_or_vote(plan: Plan, draw: Draw) -> list[Fault]:
         Fault(
             kind,
             "it",
-            trigger=f"{_nth(draw, 40)} {event}",
+            trigger=f"{_nth(draw, 150)} {event}",
             duration_ns=random_length(plan, draw, kind),
             params=params if kind == "power" else {},
         )
@@ -70,24 +70,30 @@ def leader_in_mid_proposal(plan: Plan, draw: Draw) -> list[Fault]:
     if kind == "partition" and draw() < 0.5:
         params = {"shape": "one_way", "direction": choice(draw, ("deaf", "mute"))}
     length_ns = spread(draw, unit(plan), 0.5, 4.0)
-    trigger = f"{_nth(draw, 40)} {choice(draw, ('propose', 'sent_accept'))}"
+    trigger = f"{_nth(draw, 150)} {choice(draw, ('propose', 'sent_accept'))}"
     return [Fault(kind, "it", trigger=trigger, duration_ns=length_ns, params=params)]
 
 
 def value_at_one_acceptor(plan: Plan, draw: Draw) -> list[Fault]:
-    """All but one message of a broadcast are lost, then the sender goes: a later leader must find the value, or not."""
+    """The first messages of a broadcast are lost, one passes, and the sender is struck: who leads next must find the
+    value at the one acceptor that has it, or not at all."""
     event = choice(draw, ("sent_accept", "sent_accept", "sent_prepare"))
-    trigger = f"{_nth(draw, 30)} {event}"
-    share = choice(draw, (0.5, 0.7, 0.9))
+    number, lost = between(draw, 1, choice(draw, (4, 150))), between(draw, 1, 3)
+    kind = choice(draw, ("kill", "pause", "partition", "power"))
     return [
         Fault(
             "drop",
             "it",
-            trigger=trigger,
-            duration_ns=spread(draw, unit(plan), 0.1, 1.0),
-            params={"probability": share, "way": "out"},
+            trigger=f"{ordinal(number)} {event}",
+            duration_ns=unit(plan),
+            params={"probability": 1.0, "way": "out", "limit": lost},
         ),
-        Fault("pause", "it", trigger=trigger, duration_ns=spread(draw, unit(plan), 1.5, 4.0)),
+        Fault(
+            kind,
+            "it",
+            trigger=f"{ordinal(number + lost + 1)} {event}",
+            duration_ns=spread(draw, unit(plan), 0.5, 4.0),
+        ),
     ]
 
 
@@ -119,7 +125,8 @@ def edge_of_the_quorum(plan: Plan, draw: Draw) -> list[Fault]:
 
 def whole_cluster(plan: Plan, draw: Draw) -> list[Fault]:
     """The power of all fails at once while slots are open."""
-    trigger = f"{_nth(draw, 40)} {choice(draw, ('accepted', 'propose', 'chosen', 'snapshot', 'cut'))}"
+    event, most = choice(draw, (("accepted", 200), ("propose", 100), ("chosen", 200), ("snapshot", 6), ("cut", 6)))
+    trigger = f"{_nth(draw, most)} {event}"
     return [Fault("power", "all", trigger=trigger, duration_ns=random_length(plan, draw, "power"), params=_power(draw))]
 
 

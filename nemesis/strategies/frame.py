@@ -46,7 +46,8 @@ def framed(seed: int, strategy: str, frame: Frame) -> Plan:
     def part(name: str) -> Draw:
         return stream(f"{seed}/frame/{name}")
 
-    deployment = frame.deployment or choice(part("deployment"), _DEPLOYMENTS)
+    drawn: Deployment = choice(part("deployment"), _DEPLOYMENTS)
+    deployment = frame.deployment or drawn
     nodes = frame.nodes or choice(part("nodes"), (3, 3, 5))
     faulty = part("client links")() < 0.15
     return msgspec.structs.replace(

@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nemesis.conductor import Conductor
 from nemesis.faults import KINDS, Fault, Parameter
+from nemesis.hypothesis_plans import plans
 from nemesis.links import Links
 from nemesis.plan import MILLISECOND, Cluster, Plan, members
 from nemesis.port import AgentView, Evidence, LinkRule, NotSupported
+from nemesis.triggers import WATCHABLE
 
 MS = MILLISECOND
 
@@ -346,3 +350,34 @@ def test_client_links_are_touched_only_if_the_plan_says_so() -> None:
     loud_world = ToyWorld(Cluster())
     Conductor(Plan(faults=(fault,), client_links_faulty=True), loud_world, lambda *row: None).advance(0)
     assert (0, -1) in loud_world.links.by_link
+
+
+EVENTS = st.lists(st.tuples(st.integers(0, 2), st.sampled_from(list(WATCHABLE)), st.integers(0, 5)), max_size=60)
+
+
+@settings(max_examples=150, deadline=None)
+@given(plans(kinds=tuple(KINDS)), EVENTS)
+def test_whatever_the_plan_all_that_began_ends_and_the_world_is_as_it_was(
+    plan: Plan, events: list[tuple[int, str, int]]
+) -> None:
+    world = ToyWorld(plan.cluster)
+    rows: list[tuple[str, int]] = []
+    conductor = Conductor(plan, world, lambda edge, fault, *row: rows.append((edge, fault)))
+    for number, (agent, kind, slot) in enumerate(events):
+        now_ns = plan.duration_ns * number // len(events)
+        conductor.advance(now_ns)
+        conductor.observe(agent, world.members[agent][1], kind, slot, now_ns)
+    conductor.advance(plan.duration_ns)
+    assert not conductor.errors
+    holding = {plan.faults[index].kind for index in conductor.active()}
+    assert all(world.up.values()) or holding & {"kill", "power", "corrupt"}
+    assert not world.stopped or "pause" in holding
+    assert not world.links.by_link or holding & {kind.name for kind in KINDS.values() if kind.device == "link"}
+    conductor.heal_all()
+    assert world.untouched()
+    assert not conductor.active()
+    begun = [fault for edge, fault in rows if edge == "begin"]
+    ended = [fault for edge, fault in rows if edge == "end"]
+    noted = [fault for edge, fault in rows if edge == "note"]
+    assert sorted(begun) == sorted(ended)
+    assert sorted(begun + noted) == list(range(len(plan.faults)))

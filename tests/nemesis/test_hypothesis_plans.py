@@ -1,0 +1,58 @@
+"""Plans drawn by Hypothesis are plans a user may run, and shrink to simple ones."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from hypothesis import find, given, settings
+from hypothesis import strategies as st
+
+from nemesis.faults import KINDS, Fault
+from nemesis.hypothesis_plans import faults, plans
+from nemesis.plan import Cluster, Plan, decode_plan, encode_plan, scaled, validate
+from nemesis.triggers import parse_trigger
+
+
+@settings(max_examples=200, deadline=None)
+@given(plans(kinds=tuple(KINDS)), st.sampled_from((0.5, 3.0, 10.0)))
+def test_drawn_plans_are_valid_and_survive_writing_and_scaling(plan: Plan, factor: float) -> None:
+    validate(plan)
+    assert decode_plan(encode_plan(plan)) == plan
+    validate(scaled(plan, factor))
+
+
+@given(plans(base=Plan(cluster=Cluster(nodes=4), name="mine"), kinds=("kill",), most_faults=2, triggers=False))
+def test_what_the_caller_fixes_is_kept(plan: Plan) -> None:
+    assert plan.cluster.nodes == 4
+    assert plan.name == "mine"
+    assert len(plan.faults) <= 2
+    assert all(fault.kind == "kill" and fault.at_ns is not None for fault in plan.faults)
+
+
+def test_they_shrink_to_one_simple_fault() -> None:
+    smallest = find(plans(), lambda plan: any(fault.kind == "partition" for fault in plan.faults))
+    assert len(smallest.faults) == 1
+    assert smallest.cluster == Cluster()
+    assert smallest.faults[0].at_ns == 0
+    assert smallest.faults[0].params == {}
+
+
+def test_every_kind_and_both_beginnings_are_drawn() -> None:
+    kinds: set[str] = set()
+    events: set[str] = set()
+
+    @settings(max_examples=300, derandomize=True, deadline=None, database=None)
+    @given(faults(Plan(), kinds=tuple(KINDS)))
+    def collect(fault: Fault) -> None:
+        kinds.add(fault.kind)
+        events.add(parse_trigger(fault.trigger).kind if fault.trigger is not None else "a time")
+
+    collect()
+    assert kinds == set(KINDS)
+    assert "a time" in events and len(events) > 5
+
+
+def test_nobody_else_imports_hypothesis() -> None:
+    code = "import sys, nemesis.conductor, nemesis.strategies.portfolio; print('hypothesis' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
