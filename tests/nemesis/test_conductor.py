@@ -86,6 +86,7 @@ class ToyWorld:
         self._call("power_cut", agents, unsynced, seed)
         for agent in agents:
             self.up[agent] = False
+            self.stopped.discard(agent)
         return {}
 
     def add_links(self, rules: list[LinkRule]) -> Evidence:
