@@ -41,6 +41,9 @@ from paxos_impl.messages import (
     value_bytes,
 )
 
+RECOVERY_WINDOW = 64
+"""Inherited slots in flight: all were open before, so a small window would only make a failover slow."""
+
 
 class Proposal:
     """A slot in flight: one value, one ballot, who accepted it, when it was sent last."""
@@ -243,7 +246,7 @@ class Proposer(Election):
     def pump(self) -> None:
         """Open slots while the window allows: inherited ones first, then batches of waiting commands."""
         window = self.config.window
-        while self.inherited and len(self.proposals) < window:
+        while self.inherited and len(self.proposals) < max(window, RECOVERY_WINDOW):
             slot, value = self.inherited.popleft()
             self.propose(slot, value)
         while self.queue and not self.inherited and len(self.proposals) < window:
