@@ -49,6 +49,11 @@ class Letters:
             self.legend.append((self._letters[key], value_text(value)))
         return self._letters[key]
 
+    def hue(self, value: tuple[Command, ...] | None) -> int:
+        """Place of the value's colour, 0 to 3; 0 for a step that has none."""
+        letter = self.of(value)
+        return next((place % 4 for place, (name, _) in enumerate(self.legend) if name == letter), 0)
+
 
 @dataclass
 class _Slot:

@@ -22,6 +22,7 @@ import pandas as pd
 from harness.record import AgentEvent, Command, FaultEvent, Operation, read_rows
 from harness.results import FaultResult, Results, Verdict, read_results
 from nemesis.faults import KINDS
+from reports.statistics import Availability, availability, window_width_ns
 from reports.wording import joined, shown
 
 OUTCOMES = ("ok", "fail", "info")
@@ -323,7 +324,9 @@ def _covered(protocol: tuple[ProtocolEvent, ...]) -> dict[str, int]:
 
 
 def _agents(protocol: tuple[ProtocolEvent, ...], faults: list[FaultEvent]) -> tuple[str, ...]:
-    names = {item.agent for item in protocol} | {name for row in faults for name in row.targets}
+    names = {item.agent for item in protocol if item.event.kind != "message"} | {
+        name for row in faults for name in row.targets
+    }
     return tuple(sorted(names, key=_lane_order))
 
 
@@ -332,6 +335,18 @@ def _lane_order(name: str) -> tuple[int, str, int, str]:
     letters = name.rstrip("0123456789")
     digits = name[len(letters) :]
     return ("pal".find(letters) if letters in ("p", "a", "l") else 3, letters, int(digits or 0), name)
+
+
+def run_availability(model: RunModel) -> Availability:
+    """Availability over the windows that all pictures and the page use."""
+    table = model.operations
+    return availability(
+        table["intended_ns"].to_numpy(np.int64),
+        table["end_ns"].to_numpy(np.int64),
+        (table["outcome"] == "ok").to_numpy(np.bool_),
+        model.duration_ns,
+        window_width_ns(model.duration_ns),
+    )
 
 
 def device(kind: str) -> str:

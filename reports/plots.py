@@ -25,7 +25,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from harness.results import FaultResult
 from reports.lanes import Lane, fault_lanes
-from reports.model import OUTCOME_WORDS, OUTCOMES, RunModel
+from reports.model import OUTCOME_WORDS, OUTCOMES, RunModel, run_availability
 from reports.palette import (
     DEVICE_COLOURS,
     GRID,
@@ -39,8 +39,6 @@ from reports.palette import (
     VERDICT_WORDS,
 )
 from reports.statistics import (
-    Availability,
-    availability,
     window_width_ns,
     windowed_counts,
     windowed_quantiles,
@@ -135,18 +133,6 @@ PICTURES: dict[str, Callable[[RunModel], bytes]] = {
     "latency.png": latency_png,
     "availability.png": availability_png,
 }
-
-
-def run_availability(model: RunModel) -> Availability:
-    """Availability over the windows that all pictures and the page use."""
-    table = model.operations
-    return availability(
-        table["intended_ns"].to_numpy(np.int64),
-        table["end_ns"].to_numpy(np.int64),
-        (table["outcome"] == "ok").to_numpy(np.bool_),
-        model.duration_ns,
-        window_width_ns(model.duration_ns),
-    )
 
 
 def _figure(model: RunModel, heights: tuple[float, ...], *, shared: bool) -> tuple[Figure, list[Axes]]:

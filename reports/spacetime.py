@@ -27,6 +27,10 @@ CONTEXT_STEPS = 24
 
 GUTTER = 84
 ROW = 34
+PAUSE_ROOM = 22
+"""Further height before a step that comes after a long pause."""
+MARGIN = 84
+"""Room for the label of the last lane."""
 HEAD = 46
 LANE_LOWEST = 104
 LANE_HIGHEST = 170
@@ -58,6 +62,8 @@ class Step:
     y: float
     mark: str
     letter: str
+    hue: int
+    """Place of the letter's colour, 0 to 3."""
     label: str
     when: str
     sentence: str
@@ -120,16 +126,16 @@ def diagram(model: RunModel, violation: Violation) -> Diagram | None:
     if len(wanted) > STEPS_AT_MOST:
         kept = [*wanted[: STEPS_AT_MOST // 4], *wanted[-3 * STEPS_AT_MOST // 4 :]]
     lanes = [name for name in model.agents if name in violation.agents or any(item.agent == name for item in kept)]
-    lane_width = max(LANE_LOWEST, min(LANE_HIGHEST, 900 // len(lanes)))
+    lane_width = max(LANE_LOWEST, min(LANE_HIGHEST, (940 - GUTTER - MARGIN // 2) // len(lanes)))
     xs = {name: GUTTER + lane_width * (place + 0.5) for place, name in enumerate(lanes)}
     times = [item.time_ns for item in kept]
-    ys = [HEAD + ROW * (row + 0.9) for row in range(len(kept))]
+    ys = _heights(times)
     remarks, reader = _remarks(model, kept)
     scale = _scale(times, ys)
     arrows, recorded = _arrows(model, xs, scale, times[0], times[-1])
     return Diagram(
-        width=GUTTER + lane_width * len(lanes),
-        height=HEAD + ROW * (len(kept) + 0.6),
+        width=GUTTER + lane_width * (len(lanes) - 0.5) + MARGIN,
+        height=ys[-1] + 0.7 * ROW,
         lane_width=lane_width,
         lanes=tuple(xs.items()),
         steps=tuple(
@@ -140,6 +146,7 @@ def diagram(model: RunModel, violation: Violation) -> Diagram | None:
                 y=ys[row],
                 mark=_DRAWN[item.event.kind][0],
                 letter=reader.letters.of(item.event.value),
+                hue=reader.letters.hue(item.event.value),
                 label=_label(item),
                 when=f"+{span(item.time_ns - times[0])}",
                 sentence=remarks[row].sentence,
@@ -215,6 +222,15 @@ def _remarks(model: RunModel, kept: Sequence[ProtocolEvent]) -> tuple[list[Remar
 def _label(item: ProtocolEvent) -> str:
     word = _DRAWN[item.event.kind][1]
     return f"{word} {ballot_name(item.event.ballot)}" if item.event.ballot else word
+
+
+def _heights(times: Sequence[int]) -> list[float]:
+    heights = []
+    at = HEAD - 0.1 * ROW
+    for row in range(len(times)):
+        at += ROW + (PAUSE_ROOM if _pause(times, row) else 0)
+        heights.append(at)
+    return heights
 
 
 def _pause(times: Sequence[int], row: int) -> str:

@@ -17,9 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from reports.lanes import fault_lanes
-from reports.model import OUTCOMES, RunModel
-from reports.plots import run_availability
-from reports.statistics import windowed_counts, windowed_quantiles, window_width_ns
+from reports.model import OUTCOMES, RunModel, run_availability
+from reports.statistics import window_width_ns, windowed_counts, windowed_quantiles
 from reports.wording import joined, shown
 
 POINTS_AT_MOST = 24_000
@@ -65,7 +64,10 @@ def _thinned(rows: npt.NDArray[np.int64], limit: int) -> npt.NDArray[np.int64]:
 
 
 def timeline_data(model: RunModel, chosen: Sample) -> dict[str, Any]:
-    """Plain data for the page's script. Times are microseconds since the run began; absent numbers are null."""
+    """Plain data for the page's script. Times are microseconds since the run began; absent numbers are null.
+
+    The columns of points count in units of ``unit_us``, 1 µs unless the run is longer than 71 minutes.
+    """
     table = model.operations
     width = window_width_ns(model.duration_ns)
     part = table.iloc[chosen.rows]
@@ -81,14 +83,16 @@ def timeline_data(model: RunModel, chosen: Sample) -> dict[str, Any]:
         (0.5, 0.95, 0.99),
     )
     found = run_availability(model)
+    unit_ns = 1000 * max(1, -(-model.duration_ns // (1000 * (2**32 - 1))))
     return {
         "duration_us": model.duration_ns / 1e3,
         "window_us": width / 1e3,
         "points": {
+            "unit_us": unit_ns // 1000,
             "count": len(part),
             "total": chosen.total,
-            "time": _packed(part["intended_ns"].to_numpy() // 1000, np.uint32),
-            "latency": _packed(part["latency_ns"].to_numpy() // 1000, np.uint32),
+            "time": _packed(part["intended_ns"].to_numpy() // unit_ns, np.uint32),
+            "latency": _packed(part["latency_ns"].to_numpy() // unit_ns, np.uint32),
             "outcome": _packed(outcome, np.uint8),
             "f": _packed(np.minimum(function_ids, 255), np.uint8),
             "key": _packed(key_ids, np.uint16),

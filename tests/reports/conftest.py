@@ -344,7 +344,7 @@ class _Story:
             about="operations seem to happen at once",
         )
         if self.story == "agreement":
-            sentence = "In slot 17 learner l0 learned v32 but learner l1 learned v34, while p0 was being killed."
+            sentence = "In slot 17 learner l0 learned v32 but learner l1 learned v34."
             values = (HOSTILE[0], HOSTILE[2])
             violation = Violation(
                 rule="agreement/two-values",

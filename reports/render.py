@@ -1,0 +1,46 @@
+"""Everything that is written for readers, from a run directory into it: pictures, JUnit, summary, annotations, page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from reports import junit, page, plots, summary
+from reports.model import RunModel, load
+
+
+class Rendered(list[Path]):
+    """The files written, and what could not be made (``warnings``). A warning never changes a verdict."""
+
+    def __init__(self, paths: Iterable[Path], warnings: Iterable[str]) -> None:
+        super().__init__(paths)
+        self.warnings = list(warnings)
+
+
+def render_run(directory: Path) -> Rendered:
+    """Write every report of the run into its directory.
+
+    What cannot be made or written becomes a warning, here and on the page; only a directory that is not there raises
+    (NotADirectoryError).
+    """
+    model = load(directory)
+    pictures, warnings = plots.draw_all(model)
+    written = list(pictures)
+    texts: list[tuple[str, Callable[[RunModel], str]]] = [
+        ("junit.xml", junit.junit_xml),
+        ("summary.md", summary.markdown),
+        ("annotations.txt", summary.github_annotations),
+        ("report.html", lambda model: page.report_html(model, pictures, warnings)),
+    ]
+    for name, make in texts:
+        path = directory / name
+        try:
+            text = make(model)
+            scratch = path.with_name(f"{name}.tmp")
+            scratch.write_text(text, encoding="utf-8", newline="\n")
+            scratch.replace(path)
+        except Exception as error:
+            warnings.append(f"{name} could not be written ({type(error).__name__}: {error})")
+        else:
+            written.append(path)
+    return Rendered(written, [*model.warnings, *warnings])
