@@ -69,6 +69,7 @@ class OpenLoop:
         self._interval_ns = 1e9 / workload.rate if workload.rate > 0 else 0.0
         self._next_ns: int | None = None
         self._backlog: deque[int] = deque()
+        self._errands: deque[Intent] = deque()
         self._deadlines: list[tuple[int, int]] = []
         self._by_client: dict[int, LogicalClient] = {}
         self.clients = [LogicalClient(index, self._new_session()) for index in range(workload.clients)]
@@ -91,6 +92,12 @@ class OpenLoop:
         self._next_ns = None
         self._interval_ns = 1.0
         self._backlog.clear()
+
+    def read_back(self, now_ns: int) -> None:
+        """Read every key once, before anything else that is wanted."""
+        self._errands.extend(self.intents.reads())
+        while self._idle and self._errands:
+            self._begin(self._idle.popleft(), now_ns, now_ns)
 
     def deadline_ns(self) -> int | None:
         deadlines = self._deadlines
@@ -144,7 +151,7 @@ class OpenLoop:
         return self.make_session(self.address << CLIENT_SERIAL_BITS | self._serial, self.config, self.draw)
 
     def _begin(self, client: LogicalClient, intended_ns: int, now_ns: int) -> None:
-        intent = self.intents.next()
+        intent = self._errands.popleft() if self._errands else self.intents.next()
         client.intent = intent
         client.intended_ns = intended_ns
         session = client.session
@@ -165,7 +172,9 @@ class OpenLoop:
             session.outbox.clear()
         if finished is not None:
             self._complete(client, finished, now_ns)
-            if self._backlog:
+            if self._errands:
+                self._begin(client, now_ns, now_ns)
+            elif self._backlog:
                 self._begin(client, self._backlog.popleft(), now_ns)
             elif self._interval_ns or self._spent():
                 self._idle.append(client)

@@ -53,6 +53,10 @@ class MixedWorkload:
             return Intent(f, key, self._unique(), self._seen.get(key))
         return Intent(f, key, self._unique())
 
+    def reads(self) -> list[Intent]:
+        """One read of every key."""
+        return [Intent("read", f"{kind}{number}") for kind in ("key", "list") for number in range(self._keys)]
+
     def saw(self, key: str, value: Any) -> None:
         """``value`` was found or put under ``key``: the next compare-and-set there expects it."""
         self._seen[key] = value

@@ -1,0 +1,504 @@
+"""The real world: agents as operating-system processes behind the nemesis's port.
+
+Rules
+* Only agents that have reported in are up, and only those are faulted.
+* Waiting for one thing never loses another: what is heard meanwhile stays in ``events`` until it is taken.
+* Evidence is what was seen: exit codes from the launcher that reaped, states from /proc, counts from the switchboard, the file
+  port's own counters.
+* An agent that stopped by itself stays down until somebody restarts it, and its end is noted in the record.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psutil
+
+from harness.cluster_setup import agent_specs
+from harness.worlds.real.agent_process import log_path, panel_of
+from harness.worlds.real.launcher import Launcher, LauncherError
+from harness.worlds.real.orders import Exited, Failed, Setup, Started
+from harness.worlds.real.power import cut_power, flip_byte
+from harness.worlds.real.switchboard import Line
+from nemesis.draws import stream
+from nemesis.faults import Parameter
+from nemesis.plan import Plan, encode_plan
+from nemesis.port import AgentView, Evidence, LinkRule, NotSupported
+from nemesis.processes import ProcessFaults, Victim
+from paxos_impl.messages import FIRST_CLIENT_ADDRESS
+from paxos_impl.process.host import EXIT_MEANINGS, EXIT_STOPPED, EXIT_VIOLATION
+from paxos_impl.process.panel import PANEL_BYTES, WATCH_BITS, Word
+
+START_S = 15.0
+"""Longest wait for a process to start and report in."""
+DEATH_S = 5.0
+"""Longest wait for a killed process to be reaped."""
+POLL_S = 0.0005
+
+Note = Callable[[str, tuple[str, ...], Evidence], None]
+"""(kind, names, evidence) of something nobody asked for."""
+
+
+class WorldError(Exception):
+    """The harness's own processes failed; the run cannot go on. The text says which one and where to look."""
+
+
+class WatchedEvent(msgspec.Struct, frozen=True):
+    """An agent has come to a watched moment, and waits there until ``go_on``."""
+
+    agent: int
+    incarnation: int
+    kind: str
+    slot: int
+    number: int
+
+
+class _Member:
+    """One agent over all its incarnations."""
+
+    def __init__(self, id_: int, name: str, role: str) -> None:
+        self.id = id_
+        self.name = name
+        self.role = role
+        self.incarnation = 0
+        self.pid: int | None = None
+        self.victim: Victim | None = None
+        self.ready = False
+        self.expected_to_die = False
+        self.exit_code: int | None = None
+
+    @property
+    def up(self) -> bool:
+        return self.ready and self.victim is not None
+
+
+class RealWorld:
+    """Implements ``nemesis.port.World``. ``plan``: in real time; ``data``: where the agents keep their logs."""
+
+    def __init__(self, plan: Plan, directory: Path, data: Path, client_processes: int, note: Note) -> None:
+        self.plan = plan
+        self.directory = directory
+        self.data = data
+        self.note = note
+        self.events: deque[WatchedEvent] = deque()
+        self.progress: dict[int, dict[str, Any]] = {}
+        """Client address -> what it reported last."""
+        self.client_addresses = tuple(FIRST_CLIENT_ADDRESS + place for place in range(client_processes))
+        self.started_ns = time.monotonic_ns()
+        self._members = [_Member(spec.id, spec.name, spec.role) for spec in agent_specs(plan)]
+        self._faults = ProcessFaults()
+        self._watched = 0
+        self._clocks: dict[int, dict[int, tuple[int, float]]] = {}
+        self._disks: dict[int, dict[int, tuple[str, int]]] = {}
+        self._links_on: set[int] = set()
+        self._clients_alive: set[int] = set()
+        self._memory = mmap.mmap(-1, 1)
+        self._launcher: Launcher | None = None
+        self._line: Line | None = None
+
+    # -- life of the run ----------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start all processes and wait until every agent has reported in. Raises WorldError."""
+        size = PANEL_BYTES * len(self._members)
+        fd = os.memfd_create("panels")
+        try:
+            os.ftruncate(fd, size)
+            self._memory = mmap.mmap(fd, size)
+            self._panels = [panel_of(memoryview(self._memory), member.id) for member in self._members]
+            for member in self._members:
+                (self.data / member.name).mkdir(parents=True, exist_ok=True)
+            for folder in ("history", "faults", "decided", "trace", "logs"):
+                (self.directory / folder).mkdir(exist_ok=True)
+            setup = Setup(encode_plan(self.plan), str(self.directory), str(self.data), len(self.client_addresses))
+            self._launcher = Launcher(setup, fd)
+        finally:
+            os.close(fd)
+        try:
+            _, queue = self._launcher.start_switchboard(START_S)
+        except LauncherError as error:
+            raise WorldError(str(error)) from error
+        self._line = Line(queue)
+        for address in self.client_addresses:
+            self._launcher.spawn("client", address, 1)
+        evidence = self.restart([member.id for member in self._members])
+        failed = [name for name, seen in evidence.items() if "pid" not in seen]
+        if failed:
+            raise WorldError(
+                f"{failed[0]} did not start: {evidence[failed[0]]}; see its file in {self.directory / 'logs'}"
+            )
+
+    def close(self) -> None:
+        """Kill what is left and wait until all processes are gone. Idempotent."""
+        self._faults.heal()
+        if self._line is not None:
+            self._line.queue.close()
+        if self._launcher is not None:
+            self._launcher.close()
+            self._launcher = None
+
+    def listen(self, timeout_s: float = 0.0) -> None:
+        """Take in all that is reported, waiting up to ``timeout_s`` for the first report. Raises WorldError."""
+        assert self._launcher is not None and self._line is not None
+        if timeout_s > 0:
+            _wait_readable((self._launcher.control, self._line.queue), timeout_s)
+        try:
+            self._line.listen()
+            self._launcher.listen()
+        except EOFError as error:
+            raise WorldError(f"{error}; see {self.directory / 'logs'}") from error
+        while self._launcher.heard:
+            notice = self._launcher.heard.popleft()
+            if isinstance(notice, Started):
+                self._on_started(notice)
+            elif isinstance(notice, Exited):
+                self._on_exited(notice)
+            elif isinstance(notice, Failed):
+                raise WorldError(notice.text)
+        while self._line.heard:
+            source, incarnation, content = self._line.heard.popleft()
+            self._on_report(source, incarnation, content)
+
+    def _on_started(self, notice: Started) -> None:
+        if notice.role == "client":
+            self._clients_alive.add(notice.address)
+            return
+        member = self._members[notice.address]
+        if notice.incarnation == member.incarnation:
+            member.pid = notice.pid
+
+    def _on_exited(self, notice: Exited) -> None:
+        if notice.role == "switchboard":
+            raise WorldError(f"the switchboard died ({_meaning(notice.code)}); see {self.directory / 'logs'}")
+        if notice.role == "client":
+            self._clients_alive.discard(notice.address)
+            if notice.code != EXIT_STOPPED:
+                raise WorldError(
+                    f"client process {notice.address} died ({_meaning(notice.code)}); see {self.directory / 'logs'}"
+                )
+            return
+        member = self._members[notice.address]
+        if notice.incarnation != member.incarnation:
+            return
+        member.ready, member.victim, member.pid, member.exit_code = False, None, None, notice.code
+        if not member.expected_to_die:
+            words = self._last_words(member)
+            self.note("exit", (member.name,), {"code": notice.code, "meaning": _meaning(notice.code), "said": words})
+
+    def _on_report(self, source: int, incarnation: int, content: list[Any]) -> None:
+        if content[0] == "progress":
+            self.progress[source] = content[1]
+        elif content[0] == "ready":
+            member = self._members[source]
+            _, reported, pid = content
+            if reported != member.incarnation:
+                return
+            try:
+                member.victim = Victim(member.name, pid)
+                member.ready = True
+            except psutil.NoSuchProcess:
+                return  # it died meanwhile; the launcher tells
+        elif content[0] == "event":
+            _, kind, slot, number = content
+            self.events.append(WatchedEvent(source, incarnation, kind, slot, number))
+
+    def _last_words(self, member: _Member) -> str:
+        path = log_path(self.plan, self.directory, member.id, member.incarnation)
+        lines = path.read_text("utf-8", "replace").strip().splitlines() if path.exists() else []
+        return lines[-1] if lines else ""
+
+    def _wait(self, done: Callable[[], bool], timeout_s: float) -> bool:
+        until = time.monotonic() + timeout_s
+        while not done():
+            left = until - time.monotonic()
+            if left <= 0:
+                return False
+            self.listen(min(left, 0.1))
+        return True
+
+    # -- clients ------------------------------------------------------------------------------------------------------
+
+    def order_clients(self, word: str) -> None:
+        """start, mark, stop: to all client processes; read_back: to the first."""
+        assert self._line is not None
+        for address in self.client_addresses[: 1 if word == "read_back" else None]:
+            self._line.order(address, word)
+            self.progress.pop(address, None)
+
+    def client_totals(self) -> dict[str, int] | None:
+        """Sums over the client processes; None until each has reported since the last order."""
+        if len(self.progress) < len(self.client_addresses):
+            return None
+        totals: dict[str, int] = {}
+        for report in self.progress.values():
+            for name, count in report.items():
+                totals[name] = totals.get(name, 0) + count
+        return totals
+
+    # -- what agents tell ---------------------------------------------------------------------------------------------
+
+    def watch(self, kinds: Iterable[str]) -> None:
+        """Make agents report and wait at these moments, and no others."""
+        bits = sum(WATCH_BITS[kind] for kind in kinds)
+        for panel in self._panels:
+            panel.words[Word.WATCHED] = bits
+
+    def go_on(self, event: WatchedEvent) -> None:
+        self._panels[event.agent].words[Word.GO] = event.number
+
+    def applied(self) -> dict[str, int]:
+        """Learner -> the slot its state covers, as far as its present incarnation has told (0 if it is down)."""
+        return {
+            member.name: self._panels[member.id].words[Word.APPLIED] if member.up else 0
+            for member in self._members
+            if member.role in ("replica", "learner")
+        }
+
+    def stop_agents(self) -> None:
+        """Ask all agents to stop in good order, and wait."""
+        assert self._line is not None
+        for member in self._members:
+            if member.up:
+                member.expected_to_die = True
+                self._line.order(member.id, "stop")
+        self._wait(lambda: not any(member.up for member in self._members), DEATH_S)
+
+    def network(self) -> Evidence:
+        """What the switchboard counted so far."""
+        assert self._line is not None
+        return self._call("counters")
+
+    # -- the port -----------------------------------------------------------------------------------------------------
+
+    def now_ns(self) -> int:
+        return time.monotonic_ns() - self.started_ns
+
+    def agents(self) -> list[AgentView]:
+        self.listen()
+        return [AgentView(member.id, member.name, member.role, member.up) for member in self._members]
+
+    def leader(self) -> int | None:
+        led = [(self._panels[member.id].words[Word.LED_NS], member.id) for member in self._members if member.up]
+        led_ns, agent = max(led, default=(0, -1))
+        return agent if led_ns else None
+
+    def kill(self, agents: list[int]) -> Evidence:
+        members = [self._members[one] for one in agents if self._members[one].up]
+        victims = [member.victim for member in members if member.victim is not None]
+        for member in members:
+            member.expected_to_die = True
+        evidence = self._faults.kill(victims)
+        if not self._wait(lambda: not any(member.up for member in members), DEATH_S):
+            left = [member.name for member in members if member.up]
+            raise WorldError(f"killed, but not reaped within {DEATH_S:g} s: {', '.join(left)}")
+        return evidence
+
+    def restart(self, agents: list[int]) -> Evidence:
+        assert self._launcher is not None
+        down = [self._members[one] for one in agents if not self._members[one].up and not self._members[one].pid]
+        began = time.monotonic()
+        for member in down:
+            member.incarnation += 1
+            member.expected_to_die = False
+            member.exit_code = None
+            words = self._panels[member.id].words
+            words[Word.GO] = words[Word.REPORTS]
+            self._launcher.spawn("agent", member.id, member.incarnation)
+        evidence: Evidence = {}
+        waiting = list(down)
+
+        def settled() -> bool:
+            held = {event.agent for event in self.events}
+            for member in list(waiting):
+                if member.up or member.exit_code is not None or (member.pid and member.id in held):
+                    waiting.remove(member)
+                    evidence[member.name] = self._how_it_started(member, began)
+            return not waiting
+
+        self._wait(settled, START_S)
+        for member in waiting:
+            evidence[member.name] = {"incarnation": member.incarnation, "error": f"not ready within {START_S:g} s"}
+        return evidence
+
+    def _how_it_started(self, member: _Member, began: float) -> Evidence:
+        seen: Evidence = {"incarnation": member.incarnation, "ms": round((time.monotonic() - began) * 1000, 1)}
+        if member.exit_code is not None:
+            return {**seen, "exit_code": member.exit_code, "said": self._last_words(member)}
+        return {**seen, "pid": member.pid}
+
+    def pause(self, agents: list[int]) -> Evidence:
+        return self._faults.pause(self._victims(agents))
+
+    def resume(self, agents: list[int]) -> Evidence:
+        return self._faults.resume(self._victims(agents))
+
+    def _victims(self, agents: Iterable[int]) -> list[Victim]:
+        self.listen()
+        return [victim for one in agents if (victim := self._members[one].victim) is not None]
+
+    def slow(self, fault: int, kind: str, agents: list[int], params: dict[str, Parameter]) -> Evidence:
+        victims = self._victims(agents)
+        if kind == "stutter":
+            return self._faults.stutter(fault, victims, float(params["running"]), int(params["period_ns"]))
+        return self._faults.hog(fault, victims, int(params["hogs"]))
+
+    def unslow(self, fault: int, kind: str, agents: list[int]) -> Evidence:
+        return self._faults.end_stutter(fault) if kind == "stutter" else self._faults.end_hog(fault)
+
+    def power_cut(self, agents: list[int], unsynced: str, seed: int) -> Evidence:
+        self.listen()
+        killed = self.kill([one for one in agents if self._members[one].up])
+        evidence: Evidence = {}
+        for one in agents:
+            member = self._members[one]
+            draw = stream(f"{seed}/{member.name}")
+            lost = cut_power(self.data / member.name, self._panels[one], unsynced, draw)
+            evidence[member.name] = {**killed.get(member.name, {"state": "gone"}), **lost}
+        return evidence
+
+    # -- links --------------------------------------------------------------------------------------------------------
+
+    def add_links(self, rules: list[LinkRule]) -> Evidence:
+        self._links_on.update(rule.fault for rule in rules)
+        return self._call("add_links", rules)
+
+    def remove_links(self, fault: int) -> Evidence:
+        evidence = self._call("remove_links", fault)
+        self._links_on.discard(fault)
+        return evidence
+
+    def _call(self, word: str, *arguments: Any) -> Evidence:
+        assert self._line is not None
+        try:
+            answer: Evidence = self._line.call(word, *arguments)
+        except (TimeoutError, EOFError) as error:
+            raise WorldError(f"{error}; see {self.directory / 'logs' / 'switchboard.log'}") from error
+        return answer
+
+    # -- disks --------------------------------------------------------------------------------------------------------
+
+    def disk_fault(self, fault: int, kind: str, agents: list[int], params: dict[str, Parameter], seed: int) -> Evidence:
+        evidence: Evidence = {}
+        for one in agents:
+            member, panel = self._members[one], self._panels[one]
+            if kind == "corrupt":
+                evidence[member.name] = flip_byte(self.data / member.name, panel, stream(f"{seed}/{member.name}"))
+                continue
+            words = panel.words
+            counter = {
+                "disk_full": Word.APPENDS_REFUSED,
+                "sync_error": Word.SYNCS_FAILED,
+                "slow_sync": Word.SYNCS_SLOWED,
+            }[kind]
+            self._disks.setdefault(one, {})[fault] = (kind, int(params.get("delay_ns", 0)))
+            evidence[member.name] = {"armed": kind, "so_far": words[counter]}
+            if kind == "sync_error":
+                words[Word.FAIL_SYNCS] = words[Word.SYNCS_FAILED] + 1
+            self._set_disk(one)
+        return evidence
+
+    def heal_disk(self, fault: int, kind: str, agents: list[int]) -> Evidence:
+        evidence: Evidence = {}
+        for one in agents:
+            words = self._panels[one].words
+            self._disks.get(one, {}).pop(fault, None)
+            self._set_disk(one)
+            evidence[self._members[one].name] = {
+                "appends_refused": words[Word.APPENDS_REFUSED],
+                "syncs_failed": words[Word.SYNCS_FAILED],
+                "syncs_slowed": words[Word.SYNCS_SLOWED],
+            }
+        self.listen()
+        return evidence
+
+    def _set_disk(self, agent: int) -> None:
+        words, faults = self._panels[agent].words, self._disks.get(agent, {}).values()
+        words[Word.DISK_FULL] = any(kind == "disk_full" for kind, _ in faults)
+        words[Word.SLOW_SYNC_NS] = sum(delay_ns for kind, delay_ns in faults if kind == "slow_sync")
+        if not any(kind == "sync_error" for kind, _ in faults):
+            words[Word.FAIL_SYNCS] = words[Word.SYNCS_FAILED]
+
+    # -- clocks -------------------------------------------------------------------------------------------------------
+
+    def clock_fault(self, fault: int, kind: str, agents: list[int], params: dict[str, Parameter]) -> Evidence:
+        jump_ns = int(params.get("offset_ns", 0)) if kind == "clock_jump" else 0
+        rate = float(params.get("rate", 1.0)) if kind == "clock_drift" else 1.0
+        evidence: Evidence = {}
+        for one in agents:
+            self._clocks.setdefault(one, {})[fault] = (jump_ns, rate)
+            evidence[self._members[one].name] = self._set_clock(one, jump_ns)
+        return evidence
+
+    def heal_clock(self, fault: int, kind: str, agents: list[int]) -> Evidence:
+        evidence: Evidence = {}
+        for one in agents:
+            known = self._clocks.get(one, {}).pop(fault, None)
+            if known is not None:
+                evidence[self._members[one].name] = self._set_clock(one, -known[0])
+        return evidence
+
+    def _set_clock(self, agent: int, jump_ns: int) -> Evidence:
+        """Jump, and run at the product of the rates that are on. What a drift gained stays when it ends."""
+        rate = 1.0
+        for _, one in self._clocks[agent].values():
+            rate *= one
+        panel = self._panels[agent]
+        panel.set_clock(jump_ns=jump_ns, rate=rate)
+        return {"ahead_ms": round((panel.now_ns() - time.monotonic_ns()) / 1e6, 3), "rate": rate}
+
+    # -- healing ------------------------------------------------------------------------------------------------------
+
+    def heal_everything(self) -> Evidence:
+        """Undo whatever may still be on, whoever began it, and start all agents that are down (but those that saw that
+        safety is broken). Every step is tried; raises WorldError with the first that failed."""
+        evidence: Evidence = {}
+        failures: list[str] = []
+
+        def step(name: str, action: Callable[[], Evidence]) -> None:
+            try:
+                seen = action()
+                if seen:
+                    evidence[name] = seen
+            except (WorldError, NotSupported, OSError) as error:
+                failures.append(f"{name}: {error}")
+
+        self.watch(())
+        for event in self.events:
+            self.go_on(event)
+        self.events.clear()
+        step("processes", self._faults.heal)
+        for fault in sorted(self._links_on):
+            step(f"links of faults[{fault}]", lambda fault=fault: self.remove_links(fault))  # type: ignore[misc]
+        for agent in range(len(self._members)):
+            self._disks.pop(agent, None)
+            self._set_disk(agent)
+            for fault in list(self._clocks.get(agent, {})):
+                self.heal_clock(fault, "clock", [agent])
+        step("restarted", lambda: self.restart(self._down()))
+        if failures:
+            raise WorldError("not everything could be healed: " + "; ".join(failures))
+        return evidence
+
+    def _down(self) -> list[int]:
+        self.listen()
+        return [member.id for member in self._members if not member.up and member.exit_code != EXIT_VIOLATION]
+
+
+def _meaning(code: int) -> str:
+    return f"killed by signal {-code}" if code < 0 else EXIT_MEANINGS.get(code, f"exit code {code}")
+
+
+def _wait_readable(sources: tuple[Any, ...], timeout_s: float) -> None:
+    import select
+
+    poll = select.poll()
+    for source in sources:
+        poll.register(source, select.POLLIN)
+    poll.poll(timeout_s * 1000)
