@@ -21,7 +21,7 @@ VIOLATIONS_AT_MOST = 10
 FAULTS_AT_MOST = 60
 ANNOTATIONS_AT_MOST = 10
 """GitHub shows ten errors a step."""
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+.!|<>~&-])")
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+.!|<>~&$-])")
 _BACKTICKS = re.compile(r"`+")
 
 

@@ -25,6 +25,8 @@ _STEPS = ((1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "µs"))
 def shown(value: Any, limit: int = VALUE_LIMIT) -> str:
     """Any value as one line of at most about ``limit`` visible characters."""
     text = value if isinstance(value, str) else _plain(value)
+    if not text:
+        return "(empty)"
     kept = text[:limit]
     line = "".join(_visible(character) for character in kept)
     return line if len(text) <= limit else f"{line}… ({len(text):,} characters)"

@@ -173,7 +173,7 @@
       return found;
     };
     const latencyAxis = () => valueAxis((chart, splits) => splits.map((split) => `${number(split)} ms`), { splits: decades });
-    const latencyScale = { distr: 3, log: 10, range: (chart, low, high) => [(low || 1) / 1.3, (high || 10) * 1.3] };
+    const latencyScale = { distr: 3, log: 10, range: (chart, low, high) => [(low || 1) / 1.5, (high || 10) * 1.5] };
     const valueAxis = (values, extra = {}) => ({
       stroke: colours.quiet, grid: { stroke: colours.line, width: 1 }, ticks: { show: false }, size: axisWidth, values, ...extra,
     });
