@@ -9,6 +9,7 @@ what is in flight ends; the power of all nodes is cut (if the plan says so) and 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Callable
 from random import Random
@@ -79,11 +80,30 @@ class SimulatedRun(msgspec.Struct):
     faults: list[FaultEvent]
 
 
-class SimulatedWorld:
-    """One cluster. Implements ``nemesis.port.World``."""
+class Stopped(BaseException):
+    """Raised through the agents' code to end a run at its first violation."""
 
-    def __init__(self, plan: Plan, *, record: bool = False, oracles: bool = True, parts: Parts | None = None) -> None:
+
+class SimulatedWorld:
+    """One cluster. Implements ``nemesis.port.World``.
+
+    ``record``: keep the rows of the run directory. ``oracles``: judge every traced step. ``stop_at_first``: end at the
+    first violation. ``keep_notes``: keep what goes into the digest, to tell where two runs part.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        record: bool = False,
+        oracles: bool = True,
+        parts: Parts | None = None,
+        stop_at_first: bool = False,
+        keep_notes: bool = False,
+    ) -> None:
         self.plan = plan
+        self.stop_at_first = stop_at_first
+        self.notes: list[Any] | None = [] if keep_notes else None
         self.loop = EventLoop()
         self.network = SimulatedNetwork(plan, self.loop, self._deliver)
         self.steps = 0
@@ -115,6 +135,7 @@ class SimulatedWorld:
         )
         self._client_wake_ns: int | None = None
         self.commands = 0
+        self.healed_ns = 0
         self._disk_faults: dict[int, set[int]] = {}
         self.conductor = Conductor(plan, self, self._record_fault)
         self._watched = self.conductor.watched_kinds
@@ -125,6 +146,22 @@ class SimulatedWorld:
 
     def run(self) -> SimulatedRun:
         """Everything from the first start to the last check. Deterministic in the plan."""
+        with contextlib.suppress(Stopped):
+            self._run()
+        self._close_digest()
+        return SimulatedRun(
+            self.plan,
+            self.crashes + self.oracles.violations,
+            self._digest.hexdigest(),
+            self.steps + self.network.decisions,
+            self.commands,
+            self.loop.now_ns,
+            self.healed_ns,
+            self.recording,
+            self.faults,
+        )
+
+    def _run(self) -> None:
         plan, loop = self.plan, self.loop
         for process in self.processes:
             self._start(process)
@@ -132,8 +169,8 @@ class SimulatedWorld:
         self._schedule_nemesis()
         loop.run_until(plan.duration_ns)
         self._heal()
-        healed_ns = loop.now_ns
-        loop.run_until(healed_ns + plan.settle_ns)
+        self.healed_ns = loop.now_ns
+        loop.run_until(loop.now_ns + plan.settle_ns)
         self.clients.stop()
         loop.run_until(loop.now_ns + plan.timing.operation_timeout_ns + plan.timing.client_retry_ns)
         self.clients.give_up(loop.now_ns)
@@ -142,18 +179,6 @@ class SimulatedWorld:
         loop.run_until(loop.now_ns + plan.settle_ns)
         self._check_convergence()
         self._stop()
-        self._close_digest()
-        return SimulatedRun(
-            plan,
-            self.crashes + self.oracles.violations,
-            self._digest.hexdigest(),
-            self.steps + self.network.decisions,
-            self.commands,
-            loop.now_ns,
-            healed_ns,
-            self.recording,
-            self.faults,
-        )
 
     def _heal(self) -> None:
         self.conductor.heal_all()
@@ -362,6 +387,8 @@ class SimulatedWorld:
         )
         process.die()
         process.crashed = text
+        if self.stop_at_first:
+            raise Stopped
 
     # -- clients --------------------------------------------------------------------------------------------------------
 
@@ -399,6 +426,8 @@ class SimulatedWorld:
             agent = process.id
             for handler in handlers:
                 handler(agent, incarnation, now_ns, ballot, slot, value, extra)
+            if self.stop_at_first and self.oracles.violations:
+                raise Stopped
         if kind == "leader":
             self.last_leader = process.id
         self._note((kind, process.id, ballot, slot))
@@ -431,6 +460,8 @@ class SimulatedWorld:
 
     def _close_digest(self) -> None:
         self._digest.update(self._encode(self._block))
+        if self.notes is not None:
+            self.notes.extend(msgspec.to_builtins(self._block))
         self._block.clear()
 
     def _record_operation(self, operation: Operation) -> None:
@@ -588,6 +619,13 @@ class SimulatedWorld:
             self._step(process, lambda: None)
 
 
-def simulate(plan: Plan, *, record: bool = False, oracles: bool = True, parts: Parts | None = None) -> SimulatedRun:
-    """Run a plan in the simulated world."""
-    return SimulatedWorld(plan, record=record, oracles=oracles, parts=parts).run()
+def simulate(
+    plan: Plan,
+    *,
+    record: bool = False,
+    oracles: bool = True,
+    parts: Parts | None = None,
+    stop_at_first: bool = False,
+) -> SimulatedRun:
+    """Run a plan in the simulated world; the options are those of ``SimulatedWorld``."""
+    return SimulatedWorld(plan, record=record, oracles=oracles, parts=parts, stop_at_first=stop_at_first).run()
