@@ -22,6 +22,9 @@ from harness.record import Ballot, Command
 from reports.model import ProtocolEvent
 from reports.wording import ballot_name, shown, value_text
 
+FAULT = "fault"
+"""Kind of the steps that a diagram makes of the faults: extra = {kind, word: begins or ends, fault: its sentence}."""
+
 
 class Remark(msgspec.Struct, frozen=True):
     """What one step means, in a sentence, and whether the trace so far shows it to break a rule."""
@@ -190,6 +193,9 @@ class Reader:
         reason = f": {shown(item.event.extra, 60)}" if item.event.extra else ""
         return Remark(f"{item.agent} gives up ballot {ballot_name(item.event.ballot)}{reason}.")
 
+    def fault(self, item: ProtocolEvent) -> Remark:
+        return Remark(f"The fault {item.event.extra['word']}: {shown(item.event.extra['fault'], 120)}.")
+
 
 def _value(letter: str) -> str:
     return letter or "a value"
@@ -206,6 +212,7 @@ _REMARKS: dict[str, Callable[[Reader, ProtocolEvent], Remark]] = {
     "started": Reader.started,
     "stopped": Reader.stopped,
     "step_down": Reader.step_down,
+    FAULT: Reader.fault,
 }
 EXPLAINED = frozenset(_REMARKS)
 """Kinds of events that have a sentence."""

@@ -13,10 +13,11 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from heapq import merge
 
-from harness.record import Ballot
+from harness.record import AgentEvent, Ballot
 from harness.results import Violation
-from reports.explain import EXPLAINED, Reader, Remark
+from reports.explain import EXPLAINED, FAULT, Reader, Remark
 from reports.model import ProtocolEvent, RunModel, device
 from reports.wording import ballot_name, joined, shown, span
 
@@ -48,6 +49,7 @@ _DRAWN: dict[str, tuple[str, str]] = {
     "started": ("ring", "starts"),
     "stopped": ("cross", "stops"),
     "step_down": ("cross", "gives up"),
+    FAULT: ("bolt", ""),
 }
 """Kind of event -> its mark and its word."""
 
@@ -122,6 +124,8 @@ def diagram(model: RunModel, violation: Violation) -> Diagram | None:
     wanted = _of_slot(model, violation.slot) if violation.slot is not None else _before(model, violation)
     if not wanted:
         return None
+    strikes = _strikes(model, wanted)
+    wanted = list(merge(wanted, strikes, key=_time))
     kept = wanted
     if len(wanted) > STEPS_AT_MOST:
         kept = [*wanted[: STEPS_AT_MOST // 4], *wanted[-3 * STEPS_AT_MOST // 4 :]]
@@ -130,7 +134,7 @@ def diagram(model: RunModel, violation: Violation) -> Diagram | None:
     xs = {name: GUTTER + lane_width * (place + 0.5) for place, name in enumerate(lanes)}
     times = [item.time_ns for item in kept]
     ys = _heights(times)
-    remarks, reader = _remarks(model, kept)
+    remarks, reader = _remarks(list(merge(model.protocol, strikes, key=_time)), kept)
     scale = _scale(times, ys)
     arrows, recorded = _arrows(model, xs, scale, times[0], times[-1])
     return Diagram(
@@ -204,12 +208,30 @@ def _before(model: RunModel, violation: Violation) -> list[ProtocolEvent]:
     return [item for item in items if item.event.kind in EXPLAINED][-CONTEXT_STEPS:]
 
 
-def _remarks(model: RunModel, kept: Sequence[ProtocolEvent]) -> tuple[list[Remark], Reader]:
-    acceptors = {item.agent for item in model.protocol if item.event.kind in ("promised", "accepted")}
+def _strikes(model: RunModel, wanted: Sequence[ProtocolEvent]) -> list[ProtocolEvent]:
+    """Begins and ends of the faults that struck these agents while the steps went on, as steps themselves."""
+    begin, end = wanted[0].time_ns, wanted[-1].time_ns
+    names = {item.agent for item in wanted}
+    found = []
+    for fault in model.faults:
+        struck = [name for name in fault.targets if name in names]
+        for word, time in (("begins", fault.begin_ns), ("ends", fault.end_ns)):
+            if fault.landed and struck and time is not None and begin <= time <= end:
+                extra = {"kind": fault.kind, "word": word, "fault": fault.describe}
+                found.append(ProtocolEvent(time, struck[0], 0, AgentEvent(time, FAULT, extra=extra)))
+    return sorted(found, key=_time)
+
+
+def _time(item: ProtocolEvent) -> int:
+    return item.time_ns
+
+
+def _remarks(events: Sequence[ProtocolEvent], kept: Sequence[ProtocolEvent]) -> tuple[list[Remark], Reader]:
+    acceptors = {item.agent for item in events if item.event.kind in ("promised", "accepted")}
     reader = Reader(len(acceptors))
     shown_items = {id(item) for item in kept}
     remarks: list[Remark] = []
-    for item in model.protocol:
+    for item in events:
         if id(item) in shown_items:
             remarks.append(reader.remark(item))
         else:
@@ -220,6 +242,8 @@ def _remarks(model: RunModel, kept: Sequence[ProtocolEvent]) -> tuple[list[Remar
 
 
 def _label(item: ProtocolEvent) -> str:
+    if item.event.kind == FAULT:
+        return f"{shown(item.event.extra['kind'], 12)} {item.event.extra['word']}"
     word = _DRAWN[item.event.kind][1]
     return f"{word} {ballot_name(item.event.ballot)}" if item.event.ballot else word
 

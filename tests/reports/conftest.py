@@ -91,8 +91,8 @@ class _Story:
     def write(self) -> Path:
         self.directory.mkdir(parents=True)
         self._history()
-        self._faults()
         self._agents()
+        self._faults()
         self._small_files()
         write_results(self.directory, self._results())
         return self.directory
@@ -234,7 +234,12 @@ class _Story:
         first: tuple[Command, ...],
         second: tuple[Command, ...],
     ) -> None:
-        """p0 gets a0 and a1 to vote at 1.0; p1 leads at 2.1 through a1 and a2 without being told of those votes."""
+        """a0 and a1 vote at 1.0; a power cut makes a1 forget; p1 leads at 2.1 through a1 and a2 and hears of no vote."""
+        cut, back = at + 700_000, at + 1_100_000
+        evidence = {"dead": ["a1"], "lost_bytes": 812, "restarted": ["a1"]}
+        self.faults.append(("power", cut - STARTED_NS, back - STARTED_NS, ("a1",), evidence, "cut the power of a1"))
+        reborn = traces["a1", 2] = [AgentEvent(back, "started", extra={"role": "acceptor"})]
+        reborn.append(AgentEvent(back + 1_000, "recovered", None, extra=[]))
         traces["p0", 1].append(AgentEvent(at, "propose", (1, 0), 17, first))
         traces["a0", 1].append(AgentEvent(at + 200_000, "accepted", (1, 0), 17, first))
         traces["a1", 1].append(AgentEvent(at + 300_000, "accepted", (1, 0), 17, first))
@@ -244,11 +249,11 @@ class _Story:
         self._message(traces, "Accepted", "a0", "l0", at + 210_000, at + 550_000, "delivered")
         later = at + 1_200_000
         traces["p1", 1].append(AgentEvent(later, "prepare", (2, 1), 17))
-        traces["a1", 1].append(AgentEvent(later + 200_000, "promised", (2, 1)))
+        reborn.append(AgentEvent(later + 200_000, "promised", (2, 1)))
         traces["a2", 1].append(AgentEvent(later + 250_000, "promised", (2, 1)))
         traces["p1", 1].append(AgentEvent(later + 500_000, "leader", (2, 1), 17))
         traces["p1", 1].append(AgentEvent(later + 600_000, "propose", (2, 1), 17, second))
-        traces["a1", 1].append(AgentEvent(later + 800_000, "accepted", (2, 1), 17, second))
+        reborn.append(AgentEvent(later + 800_000, "accepted", (2, 1), 17, second))
         traces["a2", 1].append(AgentEvent(later + 900_000, "accepted", (2, 1), 17, second))
         chosen["l1"].append(AgentEvent(later + 1_300_000, "chosen", (2, 1), 17, second))
         self.violated_at = later + 1_300_000 - STARTED_NS
