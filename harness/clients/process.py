@@ -1,7 +1,7 @@
 """A client process: some of the plan's logical clients behind one address, over a mailbox.
 
 Orders: ``start``; ``mark`` (count progress from here); ``read_back`` (read every key once, beside or without load);
-``stop`` (no new operations; those in flight end by themselves).
+``stop`` (no new operations; those in flight end by themselves); ``finish`` (give up what is in flight, and end).
 Reports, ten a second: ``["progress", {...}]``, see ``ClientProcess.progress``.
 """
 
@@ -54,7 +54,7 @@ class ClientProcess:
             mailbox.address, workload, intents, make_client_config(plan), draw, self._record, make_parts(plan).client
         )
         self.marked: list[int] = [0] * len(self.loop.clients)
-        self.stopping = False
+        self.finished = False
         self._report_ns = 0
 
     def run(self) -> int:
@@ -62,15 +62,16 @@ class ClientProcess:
         poll = select.poll()
         poll.register(self.mailbox.queue, select.POLLIN)
         try:
-            while True:
+            while not self.finished:
                 frames = self.mailbox.receive_all(FRAMES_AT_ONCE)
                 if not frames and poll.poll(self._timeout_ms()):
                     frames = self.mailbox.receive_all(FRAMES_AT_ONCE)
                 self._step(frames, time.monotonic_ns())
         except EOFError:
-            self.loop.give_up(time.monotonic_ns())
-            self.writer.write(self.rows)
-            return EXIT_STOPPED
+            pass
+        self.loop.give_up(time.monotonic_ns())
+        self.writer.write(self.rows)
+        return EXIT_STOPPED
 
     def _timeout_ms(self) -> float:
         now_ns = time.monotonic_ns()
@@ -125,6 +126,8 @@ class ClientProcess:
             self.loop.stop()
         elif word == "read_back":
             self.loop.read_back(now_ns)
+        elif word == "finish":
+            self.finished = True
         self._report_ns = now_ns
 
     def _record(self, operation: Operation) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import select
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -22,6 +23,7 @@ import msgspec
 import psutil
 
 from harness.cluster_setup import agent_specs
+from harness.errors import HarnessFault
 from harness.worlds.real.agent_process import log_path, panel_of
 from harness.worlds.real.launcher import Launcher, LauncherError
 from harness.worlds.real.orders import Exited, Failed, Setup, Started
@@ -33,7 +35,7 @@ from nemesis.plan import Plan, encode_plan
 from nemesis.port import AgentView, Evidence, LinkRule, NotSupported
 from nemesis.processes import ProcessFaults, Victim
 from paxos_impl.messages import FIRST_CLIENT_ADDRESS
-from paxos_impl.process.host import EXIT_MEANINGS, EXIT_STOPPED, EXIT_VIOLATION
+from paxos_impl.process.host import EXIT_MEANINGS, EXIT_RECORD, EXIT_STOPPED, EXIT_VIOLATION
 from paxos_impl.process.panel import PANEL_BYTES, WATCH_BITS, Word
 
 START_S = 15.0
@@ -46,7 +48,7 @@ Note = Callable[[str, tuple[str, ...], Evidence], None]
 """(kind, names, evidence) of something nobody asked for."""
 
 
-class WorldError(Exception):
+class WorldError(HarnessFault):
     """The harness's own processes failed; the run cannot go on. The text says which one and where to look."""
 
 
@@ -68,7 +70,8 @@ class _Member:
         self.name = name
         self.role = role
         self.incarnation = 0
-        self.pid: int | None = None
+        self.alive = False
+        """Its process was ordered and has not been reaped."""
         self.victim: Victim | None = None
         self.ready = False
         self.expected_to_die = False
@@ -76,7 +79,8 @@ class _Member:
 
     @property
     def up(self) -> bool:
-        return self.ready and self.victim is not None
+        """Alive, and it has reported in."""
+        return self.ready and self.alive
 
 
 class RealWorld:
@@ -99,7 +103,11 @@ class RealWorld:
         self._disks: dict[int, dict[int, tuple[str, int]]] = {}
         self._links_on: set[int] = set()
         self._clients_alive: set[int] = set()
-        self._memory = mmap.mmap(-1, 1)
+        size = PANEL_BYTES * len(self._members)
+        self._memory_fd = os.memfd_create("panels")
+        os.ftruncate(self._memory_fd, size)
+        memory = memoryview(mmap.mmap(self._memory_fd, size))
+        self._panels = [panel_of(memory, member.id) for member in self._members]
         self._launcher: Launcher | None = None
         self._line: Line | None = None
 
@@ -107,20 +115,12 @@ class RealWorld:
 
     def start(self) -> None:
         """Start all processes and wait until every agent has reported in. Raises WorldError."""
-        size = PANEL_BYTES * len(self._members)
-        fd = os.memfd_create("panels")
-        try:
-            os.ftruncate(fd, size)
-            self._memory = mmap.mmap(fd, size)
-            self._panels = [panel_of(memoryview(self._memory), member.id) for member in self._members]
-            for member in self._members:
-                (self.data / member.name).mkdir(parents=True, exist_ok=True)
-            for folder in ("history", "faults", "decided", "trace", "logs"):
-                (self.directory / folder).mkdir(exist_ok=True)
-            setup = Setup(encode_plan(self.plan), str(self.directory), str(self.data), len(self.client_addresses))
-            self._launcher = Launcher(setup, fd)
-        finally:
-            os.close(fd)
+        for member in self._members:
+            (self.data / member.name).mkdir(parents=True, exist_ok=True)
+        for folder in ("history", "decided", "trace", "logs"):
+            (self.directory / folder).mkdir(exist_ok=True)
+        setup = Setup(encode_plan(self.plan), str(self.directory), str(self.data), len(self.client_addresses))
+        self._launcher = Launcher(setup, self._memory_fd)
         try:
             _, queue = self._launcher.start_switchboard(START_S)
         except LauncherError as error:
@@ -129,7 +129,7 @@ class RealWorld:
         for address in self.client_addresses:
             self._launcher.spawn("client", address, 1)
         evidence = self.restart([member.id for member in self._members])
-        failed = [name for name, seen in evidence.items() if "pid" not in seen]
+        failed = [name for name, seen in evidence.items() if "exit_code" in seen or "error" in seen]
         if failed:
             raise WorldError(
                 f"{failed[0]} did not start: {evidence[failed[0]]}; see its file in {self.directory / 'logs'}"
@@ -143,10 +143,14 @@ class RealWorld:
         if self._launcher is not None:
             self._launcher.close()
             self._launcher = None
+        if self._memory_fd >= 0:
+            os.close(self._memory_fd)
+            self._memory_fd = -1
 
     def listen(self, timeout_s: float = 0.0) -> None:
         """Take in all that is reported, waiting up to ``timeout_s`` for the first report. Raises WorldError."""
-        assert self._launcher is not None and self._line is not None
+        if self._launcher is None or self._line is None:
+            return
         if timeout_s > 0:
             _wait_readable((self._launcher.control, self._line.queue), timeout_s)
         try:
@@ -172,7 +176,10 @@ class RealWorld:
             return
         member = self._members[notice.address]
         if notice.incarnation == member.incarnation:
-            member.pid = notice.pid
+            try:
+                member.victim = Victim(member.name, notice.pid)
+            except psutil.NoSuchProcess:
+                return  # it died at once; the notice of that follows
 
     def _on_exited(self, notice: Exited) -> None:
         if notice.role == "switchboard":
@@ -187,7 +194,9 @@ class RealWorld:
         member = self._members[notice.address]
         if notice.incarnation != member.incarnation:
             return
-        member.ready, member.victim, member.pid, member.exit_code = False, None, None, notice.code
+        member.alive, member.ready, member.victim, member.exit_code = False, False, None, notice.code
+        if notice.code == EXIT_RECORD:
+            raise WorldError(f"{member.name} stopped: {self._last_words(member)}")
         if not member.expected_to_die:
             words = self._last_words(member)
             self.note("exit", (member.name,), {"code": notice.code, "meaning": _meaning(notice.code), "said": words})
@@ -196,15 +205,7 @@ class RealWorld:
         if content[0] == "progress":
             self.progress[source] = content[1]
         elif content[0] == "ready":
-            member = self._members[source]
-            _, reported, pid = content
-            if reported != member.incarnation:
-                return
-            try:
-                member.victim = Victim(member.name, pid)
-                member.ready = True
-            except psutil.NoSuchProcess:
-                return  # it died meanwhile; the launcher tells
+            self._members[source].ready |= incarnation == self._members[source].incarnation
         elif content[0] == "event":
             _, kind, slot, number = content
             self.events.append(WatchedEvent(source, incarnation, kind, slot, number))
@@ -226,11 +227,14 @@ class RealWorld:
     # -- clients ------------------------------------------------------------------------------------------------------
 
     def order_clients(self, word: str) -> None:
-        """start, mark, stop: to all client processes; read_back: to the first."""
+        """start, mark, stop, finish: to all client processes; read_back: to the first."""
         assert self._line is not None
         for address in self.client_addresses[: 1 if word == "read_back" else None]:
             self._line.order(address, word)
-            self.progress.pop(address, None)
+        self.listen()
+        self.progress.clear()
+        if word == "finish":
+            self._wait(lambda: not self._clients_alive, DEATH_S)
 
     def client_totals(self) -> dict[str, int] | None:
         """Sums over the client processes; None until each has reported since the last order."""
@@ -290,22 +294,24 @@ class RealWorld:
         return agent if led_ns else None
 
     def kill(self, agents: list[int]) -> Evidence:
-        members = [self._members[one] for one in agents if self._members[one].up]
+        members = [self._members[one] for one in agents if self._members[one].alive]
+        self._wait(lambda: all(member.victim or not member.alive for member in members), DEATH_S)
         victims = [member.victim for member in members if member.victim is not None]
         for member in members:
             member.expected_to_die = True
         evidence = self._faults.kill(victims)
-        if not self._wait(lambda: not any(member.up for member in members), DEATH_S):
-            left = [member.name for member in members if member.up]
+        if not self._wait(lambda: not any(member.alive for member in members), DEATH_S):
+            left = [member.name for member in members if member.alive]
             raise WorldError(f"killed, but not reaped within {DEATH_S:g} s: {', '.join(left)}")
         return evidence
 
     def restart(self, agents: list[int]) -> Evidence:
         assert self._launcher is not None
-        down = [self._members[one] for one in agents if not self._members[one].up and not self._members[one].pid]
+        down = [self._members[one] for one in agents if not self._members[one].alive]
         began = time.monotonic()
         for member in down:
             member.incarnation += 1
+            member.alive = True
             member.expected_to_die = False
             member.exit_code = None
             words = self._panels[member.id].words
@@ -317,7 +323,7 @@ class RealWorld:
         def settled() -> bool:
             held = {event.agent for event in self.events}
             for member in list(waiting):
-                if member.up or member.exit_code is not None or (member.pid and member.id in held):
+                if member.up or not member.alive or member.id in held:
                     waiting.remove(member)
                     evidence[member.name] = self._how_it_started(member, began)
             return not waiting
@@ -329,9 +335,11 @@ class RealWorld:
 
     def _how_it_started(self, member: _Member, began: float) -> Evidence:
         seen: Evidence = {"incarnation": member.incarnation, "ms": round((time.monotonic() - began) * 1000, 1)}
-        if member.exit_code is not None:
+        if not member.alive:
             return {**seen, "exit_code": member.exit_code, "said": self._last_words(member)}
-        return {**seen, "pid": member.pid}
+        if not member.ready:
+            return {**seen, "waits_at": next(event.kind for event in self.events if event.agent == member.id)}
+        return {**seen, "pid": member.victim.process.pid if member.victim else None}
 
     def pause(self, agents: list[int]) -> Evidence:
         return self._faults.pause(self._victims(agents))
@@ -354,7 +362,7 @@ class RealWorld:
 
     def power_cut(self, agents: list[int], unsynced: str, seed: int) -> Evidence:
         self.listen()
-        killed = self.kill([one for one in agents if self._members[one].up])
+        killed = self.kill(agents)
         evidence: Evidence = {}
         for one in agents:
             member = self._members[one]
@@ -488,7 +496,7 @@ class RealWorld:
 
     def _down(self) -> list[int]:
         self.listen()
-        return [member.id for member in self._members if not member.up and member.exit_code != EXIT_VIOLATION]
+        return [member.id for member in self._members if not member.alive and member.exit_code != EXIT_VIOLATION]
 
 
 def _meaning(code: int) -> str:
@@ -496,8 +504,6 @@ def _meaning(code: int) -> str:
 
 
 def _wait_readable(sources: tuple[Any, ...], timeout_s: float) -> None:
-    import select
-
     poll = select.poll()
     for source in sources:
         poll.register(source, select.POLLIN)

@@ -22,6 +22,7 @@ import traceback
 from collections import deque
 from pathlib import Path
 
+from harness.errors import HarnessFault
 from harness.worlds.real import orders
 from harness.worlds.real.orders import MESSAGE_BYTES_MAX, Exited, Failed, Notice, Order, Setup, Spawn, Started
 from nemesis.plan import decode_plan
@@ -158,7 +159,7 @@ def _print_to(path: Path) -> None:
     os.close(fd)
 
 
-class LauncherError(Exception):
+class LauncherError(HarnessFault):
     """The processes of a run cannot be started; the text says why."""
 
 
