@@ -65,15 +65,19 @@ class Acceptor(Agent):
             self.send(source, Nack(message.ballot, self.promised))
             return
         if self.precedes(self.promised, message.ballot):
-            self.promised = message.ballot
-            self.log_promise(message.ballot)
-            self.trace("promised", message.ballot)
+            self.make_promise(message.ballot)
         for promise in self.promise_pages(message):
             self.send(source, promise)
 
     def may_promise(self, ballot: Ballot) -> bool:
         """P1a. A repeated Prepare of the promised ballot is answered again: its first answer may be lost."""
         return not self.precedes(ballot, self.promised)
+
+    def make_promise(self, ballot: Ballot) -> None:
+        """Only the promise rises; votes stay what they are (PTP section 2.3: prevVote is not touched by nextBal)."""
+        self.promised = ballot
+        self.log_promise(ballot)
+        self.trace("promised", ballot)
 
     def log_promise(self, ballot: Ballot) -> None:
         self.context.log.append(PromiseRecord(ballot))

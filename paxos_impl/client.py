@@ -98,7 +98,7 @@ class ClientSession:
             self._unanswered = self._refused = 0
             self._attempt(now_ns)
             return None
-        if reply.seq != (operation.seq if self.session else 0):
+        if not self.answers(reply, operation):
             return None
         if reply.status == OK:
             self.server = source if source in self.config.servers else self.server
@@ -113,6 +113,10 @@ class ClientSession:
                 return None
             self.deadline_ns = now_ns + (0 if hinted and self._refused < 3 else self.config.pause_ns)
         return None
+
+    def answers(self, reply: Reply, operation: Command) -> bool:
+        """An answer to this very operation (or to the opening of the session), not to one before."""
+        return reply.seq == (operation.seq if self.session else 0)
 
     def on_time(self, now_ns: int) -> Finished | None:
         """The deadline has come: try again, or give up."""

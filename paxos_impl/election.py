@@ -104,9 +104,17 @@ class Election(Agent):
         if self.state == LEADING:
             return
         if self.state == PREPARING:
-            self.step_down("phase 1 took an election timeout")
+            self.on_phase_1_timeout()
             return
         self.failures = min(self.failures + 1, 6) if self.state == POLLING else self.failures
+        self.ask_for_pre_votes()
+
+    def on_phase_1_timeout(self) -> None:
+        """Give this ballot up; the next try takes a higher one."""
+        self.step_down("phase 1 took an election timeout")
+
+    def ask_for_pre_votes(self) -> None:
+        """A node that was away must not raise its round before a quorum would promise (Ongaro's thesis, section 9.6)."""
         self.state = POLLING
         self.pre_votes = set()
         ballot = self.next_ballot()

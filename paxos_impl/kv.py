@@ -30,8 +30,7 @@ class KeyValueStore:
     def execute(self, command: Command) -> Any:
         f, key = command.f, command.key
         if f == "read":
-            found = self.data.get(key)
-            return list(found) if isinstance(found, list) else found
+            return self.read(key)
         if f == "write":
             self.data[key] = command.value
             return None
@@ -47,6 +46,11 @@ class KeyValueStore:
         if f == "append":
             return self.append(key, command.value)
         raise ValueError(f"unknown function {f!r}; this store knows read, write, cas, delete, append")
+
+    def read(self, key: str) -> Any:
+        """A copy: what a client was told must not change with the store."""
+        found = self.data.get(key)
+        return list(found) if isinstance(found, list) else found
 
     def matches(self, found: Any, expected: Any) -> bool:
         """Compare-and-set compares the whole value; ``None`` expects a key never written."""

@@ -152,7 +152,7 @@ class Learner(Agent):
             self.learned = slot
             while self.learned + 1 in self.decided:
                 self.learned += 1
-            self.apply_ready()
+        self.apply_ready()
 
     def on_second_value(self, slot: int, known: Value, value: Value) -> None:
         raise ProtocolViolation(f"slot {slot}: {_brief(known)} is chosen, and now {_brief(value)} too")
@@ -291,20 +291,34 @@ class Learner(Agent):
     def on_snapshot_page(self, source: int, message: SnapshotPage) -> None:
         if not self.may_install(message.slot):
             return
-        if self.pages_of != (source, message.slot):
+        if not self.same_snapshot(source, message.slot):
             self.pages_of, self.pages = (source, message.slot), {}
         self.pages[message.page] = message.data
-        missing = next((page for page in range(message.pages) if page not in self.pages), None)
-        if missing is not None:
-            self.send(source, FetchPage(message.slot, missing))
+        wanted = self.pages_to_fetch(message.pages)
+        if wanted:
+            for page in wanted:
+                self.send(source, FetchPage(message.slot, page))
             self.set_timer("catch_up", self.config.retransmit_ns)
             return
-        data = b"".join(self.pages[page] for page in range(message.pages))
+        data = self.assemble(message.pages)
         self.pages_of, self.pages = (-1, 0), {}
         self.install(data)
         if self.learned < self.known_commit:
             self.send(source, CatchUp(self.learned + 1))
             self.set_timer("catch_up", self.config.retransmit_ns)
+
+    def same_snapshot(self, source: int, slot: int) -> bool:
+        """Pages of one snapshot of one peer make a whole; others begin anew."""
+        return self.pages_of == (source, slot)
+
+    def pages_to_fetch(self, pages: int) -> list[int]:
+        """The first page that is missing; none if all are here."""
+        missing = next((page for page in range(pages) if page not in self.pages), None)
+        return [] if missing is None else [missing]
+
+    def assemble(self, pages: int) -> bytes:
+        """Pages in order of their numbers, in whatever order they came."""
+        return b"".join(self.pages[page] for page in range(pages))
 
     def may_install(self, slot: int) -> bool:
         """Only a snapshot that covers more than what is learned; an older one would undo applied slots."""

@@ -313,8 +313,8 @@ class Log:
                     self.on_bad_record(name, position, bad, known)
                     self._cut(segments[number - first :], position)
                     del segments[number - first + 1 :]
-                    self.end = self.durable = bad
-                    self.durable = min(known, bad)
+                    self.end = bad
+                    self.durable = self.durable_after_recovery(known, bad)
                     return records
                 record, durable, size = found
                 known = max(known, durable)
@@ -322,10 +322,14 @@ class Log:
                 position += size
             base += position
         self.end = base
-        self.durable = min(known, base)
+        self.durable = self.durable_after_recovery(known, base)
         if known > base:
             self.on_bad_record(segments[-1] if segments else segment_name(first), 0, base, known)
         return records
+
+    def durable_after_recovery(self, known: int, end: int) -> int:
+        """What was read back may have stood in the page cache only: durable is what was known so before, until a sync."""
+        return min(known, end)
 
     def read_record(self, data: bytes, position: int, offset: int) -> tuple[AnyRecord, int, int] | None:
         """(record, known-durable offset, bytes) at ``position``, or None if what stands there is not a good record."""

@@ -14,7 +14,7 @@ Rules (Paxos Made Simple, sections 2.2 to 3; The Part-Time Parliament, section 3
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from paxos_impl.agent import Context
 from paxos_impl.election import LEADING, PREPARING, Election
@@ -126,7 +126,7 @@ class Proposer(Election):
         self.promises = self.make_book()
         self.commit = self.known_prefix()
         self.chosen_above = set()
-        self.first_slot = self.commit + 1
+        self.first_slot = self.first_slot_to_prepare()
         self.trace("prepare", self.ballot, self.first_slot)
         self.send_prepare(self.config.acceptors)
         self.set_timer("retransmit", self.config.retransmit_ns)
@@ -136,6 +136,10 @@ class Proposer(Election):
         """Slots up to this need no phase 1: chosen and learned (collapsed), or in durable snapshots (classic)."""
         learned = self.household.learned()
         return self.stable if learned is None else learned
+
+    def first_slot_to_prepare(self) -> int:
+        """Phase 1 covers every slot not known chosen, gaps included (Paxos Made Simple, section 3)."""
+        return self.commit + 1
 
     def send_prepare(self, acceptors: tuple[int, ...] | list[int]) -> None:
         for acceptor in acceptors:
@@ -179,7 +183,7 @@ class Proposer(Election):
         self.inherited = deque()
         reported = self.promises.votes
         top = self.top_slot(reported)
-        for slot in range(self.commit + 1, top + 1):
+        for slot in self.slots_to_close(reported, top):
             votes = reported.get(slot, [])
             chosen = next((vote.value for vote in votes if vote.chosen), None)
             if chosen is not None and self.household.learn(slot, None, chosen):
@@ -192,6 +196,11 @@ class Proposer(Election):
     def top_slot(self, reported: dict[int, list[PastVote]]) -> int:
         """New commands go above every slot that is chosen or in which any promise reported a vote."""
         return max(self.commit, *reported) if reported else self.commit
+
+    def slots_to_close(self, reported: dict[int, list[PastVote]], top: int) -> Iterable[int]:
+        """Every slot up to ``top`` that is not known chosen, also those nobody reported: a gap would block the log for ever
+        (Paxos Made Simple, section 3)."""
+        return range(self.commit + 1, top + 1)
 
     def value_to_propose(self, slot: int, votes: list[PastVote]) -> Value:
         """P2c: a chosen value if one is reported, else the vote of the highest ballot, else nothing was accepted: a no-op."""
