@@ -62,13 +62,9 @@ def span(ns: float | None) -> str:
     if ns is None or ns != ns or ns == float("inf"):
         return "never"
     for unit, name in _STEPS:
-        if abs(ns) >= unit:
+        if abs(ns) >= 0.9995 * unit:
             number = ns / unit
-            if abs(number) >= 999.5 and name != "s":
-                continue
             return f"{number:,.0f} {name}" if number == int(number) else f"{_three_digits(number)} {name}"
-    if abs(ns) >= 999.5:
-        return "1 µs"
     return f"{ns:.0f} ns" if ns else "0 s"
 
 

@@ -1,0 +1,137 @@
+"""Windows, availability, censored recovery, and comparisons that do not cry wolf."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reports.statistics import (
+    WINDOWS_AT_MOST,
+    availability,
+    censored_quantile,
+    holm,
+    paired_ratio,
+    window_width_ns,
+    windowed_counts,
+    windowed_quantiles,
+)
+
+MS = 1_000_000
+
+
+@given(st.integers(50 * MS, 10**16))
+def test_windows_are_round_and_scale_with_the_run(duration: int) -> None:
+    width = window_width_ns(duration)
+    assert str(width).rstrip("0") in ("1", "2", "5")
+    assert 48 <= -(-duration // width) <= WINDOWS_AT_MOST
+
+
+def test_a_very_short_run_has_windows_of_a_millisecond() -> None:
+    assert window_width_ns(1) == MS
+
+
+def _ints(*values: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    return np.array(values, dtype=np.int64)
+
+
+def test_an_outage_is_a_window_in_which_something_waited_and_nothing_succeeded() -> None:
+    found = availability(
+        intended_ns=_ints(1 * MS, 12 * MS, 41 * MS),
+        ended_ns=_ints(2 * MS, 35 * MS, 42 * MS),
+        ok=np.array([True, True, True]),
+        duration_ns=50 * MS,
+        width_ns=10 * MS,
+    )
+    assert found.tried == (True, True, True, True, True)
+    assert found.succeeded == (True, False, False, True, True)
+    assert found.outages == ((10 * MS, 30 * MS),)
+    assert found.share == pytest.approx(3 / 5)
+
+
+def test_a_quiet_window_is_no_outage_and_nothing_counts_after_the_load() -> None:
+    found = availability(
+        intended_ns=_ints(1 * MS, 31 * MS, 32 * MS),
+        ended_ns=_ints(2 * MS, 33 * MS, 95 * MS),
+        ok=np.array([True, True, False]),
+        duration_ns=100 * MS,
+        width_ns=10 * MS,
+    )
+    assert found.outages == ()
+    assert found.share == 1.0
+
+
+def test_no_operation_means_no_share() -> None:
+    none = _ints()
+    found = availability(none, none, np.array([], dtype=np.bool_), 10 * MS, MS)
+    assert found.share is None and found.outages == ()
+
+
+def test_quantiles_and_counts_of_windows() -> None:
+    times = _ints(1 * MS, 2 * MS, 3 * MS, 25 * MS)
+    values = np.array([1.0, 2.0, 3.0, 9.0])
+    found = windowed_quantiles(times, values, 30 * MS, 10 * MS, (0.5, 1.0))
+    assert found[:, 0].tolist() == [2.0, 3.0]
+    assert np.isnan(found[:, 1]).all()
+    assert found[:, 2].tolist() == [9.0, 9.0]
+    assert windowed_counts(times, 30 * MS, 10 * MS).tolist() == [3, 0, 1]
+
+
+def test_never_recovered_ranks_as_infinite() -> None:
+    assert censored_quantile([], 0.5) is None
+    assert censored_quantile([3, None, 1], 0.5) == 3
+    assert censored_quantile([3, None, 1, None], 0.75) == math.inf
+    assert censored_quantile([5], 0.99) == 5
+
+
+def _runs(rng: np.random.Generator, slower: float) -> tuple[list[float], list[float]]:
+    shared = rng.normal(0, 0.1, 12)
+    base = np.exp(shared + rng.normal(0, 0.03, 12)) * 100
+    head = np.exp(shared + rng.normal(0, 0.03, 12)) * 100 * slower
+    return base.tolist(), head.tolist()
+
+
+def test_a_slowdown_of_a_fifth_is_seen_and_no_slowdown_is_not() -> None:
+    rng = np.random.Generator(np.random.PCG64(1))
+    seen = sum(paired_ratio(*_runs(rng, 1.2), floor=0.05, resamples=500).worse for _ in range(100))
+    cried = sum(paired_ratio(*_runs(rng, 1.0), floor=0.05, resamples=500).worse for _ in range(100))
+    assert seen >= 95
+    assert cried <= 1
+
+
+def test_the_interval_holds_the_ratio_and_is_the_same_each_time() -> None:
+    base, head = _runs(np.random.Generator(np.random.PCG64(2)), 1.5)
+    first, again = (paired_ratio(base, head, floor=0.05) for _ in range(2))
+    assert first == again
+    assert first.low <= first.ratio <= first.high
+    assert first.p_value < 0.01 and first.worse
+
+
+def test_censored_pairs_rank_as_infinite_and_cancel() -> None:
+    base: list[float | None] = [10.0] * 8
+    never: list[float | None] = [None] * 8
+    assert paired_ratio(base, never, floor=0.05).low == math.inf
+    assert paired_ratio(never, base, floor=0.05).high == 0.0
+    assert paired_ratio(never, never, floor=0.05).ratio == 1.0
+
+
+@pytest.mark.parametrize(
+    ("base", "head", "words"),
+    [
+        ([1.0] * 5, [1.0] * 4, "pairs need both"),
+        ([1.0] * 4, [1.0] * 4, "at least 5"),
+        ([0.0] * 5, [1.0] * 5, "positive"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(base: list[float], head: list[float], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        paired_ratio(base, head, floor=0.05)
+
+
+def test_holm_shares_one_error_among_all() -> None:
+    assert holm({"a": 0.01, "b": 0.04, "c": 0.03}) == {"a": True, "b": False, "c": False}
+    assert holm({"a": 0.01, "b": 0.02, "c": 0.03}) == {"a": True, "b": True, "c": True}
+    assert holm({}) == {}
