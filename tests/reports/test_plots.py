@@ -1,0 +1,65 @@
+"""The pictures: they can be drawn for every story, stand alone, and are the same bytes each time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from reports.model import load
+from reports.plots import PICTURES, draw_all
+
+MakeRun = Callable[..., Path]
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+def _chunks(png: bytes) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    at = len(SIGNATURE)
+    while at < len(png):
+        length = int.from_bytes(png[at : at + 4], "big")
+        found.setdefault(png[at + 4 : at + 8].decode(), png[at + 8 : at + 8 + length])
+        at += 12 + length
+    return found
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_the_same_run_gives_the_same_bytes_and_no_metadata(make_run: MakeRun, name: str) -> None:
+    run = make_run("inconclusive", operations=300)
+    first, again = (PICTURES[name](load(run)) for _ in range(2))
+    assert first == again
+    assert first.startswith(SIGNATURE)
+    chunks = _chunks(first)
+    assert chunks.keys() <= {"IHDR", "pHYs", "IDAT", "IEND"}, "no date, no version of the library"
+    assert int.from_bytes(chunks["IHDR"][:4], "big") >= 1000
+
+
+@pytest.mark.parametrize("story", ["agreement", "hostile", "interrupted", "error"])
+def test_every_story_can_be_drawn(make_run: MakeRun, story: str) -> None:
+    written, warnings = draw_all(load(make_run(story, operations=120)))
+    assert warnings == []
+    assert sorted(path.name for path in written) == sorted(PICTURES)
+
+
+def test_a_run_with_nothing_on_record_can_be_drawn(tmp_path: Path) -> None:
+    written, warnings = draw_all(load(tmp_path))
+    assert warnings == [] and len(written) == len(PICTURES)
+
+
+def test_a_picture_that_cannot_be_drawn_is_a_warning(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: object) -> bytes:
+        raise RuntimeError("no ink")
+
+    monkeypatch.setitem(PICTURES, "latency.png", broken)
+    written, warnings = draw_all(load(make_run("pass", operations=60)))
+    assert [path.name for path in written] == ["timeline.png", "availability.png"]
+    assert len(warnings) == 1 and "latency.png" in warnings[0] and "no ink" in warnings[0]
+
+
+def test_no_window_system_and_no_global_figure_are_used() -> None:
+    code = "import sys, reports.render; print('matplotlib.pyplot' in sys.modules)"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "False"
