@@ -16,6 +16,7 @@ import signal
 import tempfile
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,7 +30,7 @@ from harness.record import FaultEvent, RowWriter
 from harness.store import environment, link_latest, new_run_directory, write_environment, write_plan
 from harness.worlds.real.cluster import RealWorld
 from nemesis.conductor import Conductor
-from nemesis.plan import SECOND, Plan, scaled
+from nemesis.plan import SECOND, Plan, scaled, validate
 from nemesis.port import Evidence
 
 STEP_S = 0.05
@@ -71,7 +72,9 @@ class RunOutcome(msgspec.Struct, frozen=True):
 
 
 def run_real(plan: Plan, store: Path, *, progress: Progress | None = None) -> RunOutcome:
-    """Carry out ``plan`` on real processes and record it. Raises UserError if it cannot be recorded at all."""
+    """Carry out ``plan`` on real processes and record it. Raises PlanError if the plan cannot be run, UserError if the run
+    cannot be recorded at all; whatever happens later is in the outcome."""
+    validate(plan)
     plan = scaled(plan, plan.timing.scale)
     directory = new_run_directory(store, plan.name, plan.seed)
     try:
@@ -150,11 +153,13 @@ class _Run:
     def carry_out(self) -> None:
         """All phases. What goes wrong is in ``errors`` and in the record; nothing is left behind."""
         try:
-            self._attempt(self._before_heal)
-            self._attempt(self._heal)
+            self._attempt(self._start)
             if not self.errors:
-                self._attempt(self._after_heal)
-            self._attempt(self._stop)
+                self._attempt(self._torture)
+                self._attempt(self._heal)
+                if not self.errors:
+                    self._attempt(self._after_heal)
+                self._attempt(self._stop)
         finally:
             self.world.close()
         for error in self.conductor.errors:
@@ -172,8 +177,12 @@ class _Run:
             phase()
         except _Interrupted:
             self._note("interrupted", (), {"phase": self.phase})
-        except (HarnessFault, OSError, KeyboardInterrupt) as error:
-            self._fail(f"{self.phase}: {error or type(error).__name__}")
+        except HarnessFault as error:
+            self._fail(f"{self.phase}: {error}")
+        except (Exception, KeyboardInterrupt) as error:
+            self._fail(f"{self.phase}: {type(error).__name__}: {error}")
+            with (self.directory / "logs" / "harness.log").open("a") as log:
+                traceback.print_exc(file=log)
 
     def _fail(self, text: str) -> None:
         self.errors.append(text)
@@ -181,10 +190,12 @@ class _Run:
 
     # -- phases -------------------------------------------------------------------------------------------------------
 
-    def _before_heal(self) -> None:
+    def _start(self) -> None:
+        self.world.watch(self.conductor.watched_kinds)
+        self.world.start()
+
+    def _torture(self) -> None:
         world, conductor = self.world, self.conductor
-        world.watch(conductor.watched_kinds)
-        world.start()
         self.phase = "torture"
         world.started_ns = time.monotonic_ns()
         world.order_clients("start")

@@ -37,7 +37,6 @@ _POSITIVE = (
     "limits.max_sessions",
     "limits.page_bytes",
     "workload.clients",
-    "workload.rate",
     "workload.keys",
     "workload.value_bytes",
 )
@@ -46,6 +45,7 @@ _NOT_NEGATIVE = (
     "limits.snapshot_every",
     "limits.keep_slots",
     "workload.operations",
+    "workload.rate",
     "network.latency_ns",
     "network.jitter_ns",
     "disk.sync_ns",

@@ -78,7 +78,7 @@ class Workload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     clients: int = 8
     """Logical clients; each has at most one operation in flight, the rest of the backlog waits (bounded) or is shed."""
     rate: float = 200.0
-    """Operations a second intended, all clients together."""
+    """Operations a second intended, all clients together; 0: each client asks again as soon as it is answered."""
     keys: int = 5
     mix: dict[str, float] = msgspec.field(default_factory=lambda: dict(DEFAULT_MIX))
     """Weights of the functions."""

@@ -1,6 +1,7 @@
 """A client process: some of the plan's logical clients behind one address, over a mailbox.
 
-Orders: ``start``; ``mark`` (count progress from here); ``read_back`` (read every key once, beside or without load);
+Orders, ``[word, number]``: ``start``; ``mark`` (count progress from here); ``read_back`` (the first process reads every
+key once, beside or without load);
 ``stop`` (no new operations; those in flight end by themselves); ``finish`` (give up what is in flight, and end).
 Reports, ten a second: ``["progress", {...}]``, see ``ClientProcess.progress``.
 """
@@ -54,6 +55,7 @@ class ClientProcess:
             mailbox.address, workload, intents, make_client_config(plan), draw, self._record, make_parts(plan).client
         )
         self.marked: list[int] = [0] * len(self.loop.clients)
+        self.obeyed = 0
         self.finished = False
         self._report_ns = 0
 
@@ -105,8 +107,10 @@ class ClientProcess:
             self.mailbox.report("progress", self.progress())
 
     def progress(self) -> dict[str, Any]:
-        """Operations by type; ``shed``, ``in_flight``; ``clients``, and how many ``progressed`` since the last mark."""
+        """Operations by type; ``shed``, ``in_flight``; ``clients``, and how many ``progressed`` since the last mark;
+        ``order``: number of the order obeyed last."""
         return {
+            "order": self.obeyed,
             **self.counts,
             "shed": self.loop.shed,
             "in_flight": self.loop.in_flight,
@@ -117,14 +121,14 @@ class ClientProcess:
         }
 
     def _obey(self, order: list[Any], now_ns: int) -> None:
-        word = order[0]
+        word, self.obeyed = order
         if word == "start":
             self.loop.start(now_ns)
         elif word == "mark":
             self.marked = [client.ok_count for client in self.loop.clients]
         elif word == "stop":
             self.loop.stop()
-        elif word == "read_back":
+        elif word == "read_back" and self.mailbox.address == FIRST_CLIENT_ADDRESS:
             self.loop.read_back(now_ns)
         elif word == "finish":
             self.finished = True

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import queue
 import select
 import time
 from collections import deque
@@ -25,7 +26,7 @@ import psutil
 from harness.cluster_setup import agent_specs
 from harness.errors import HarnessFault
 from harness.worlds.real.agent_process import log_path, panel_of
-from harness.worlds.real.launcher import Launcher, LauncherError
+from harness.worlds.real.launcher import Launcher
 from harness.worlds.real.orders import Exited, Failed, Setup, Started
 from harness.worlds.real.power import cut_power, flip_byte
 from harness.worlds.real.switchboard import Line
@@ -56,7 +57,6 @@ class WatchedEvent(msgspec.Struct, frozen=True):
     """An agent has come to a watched moment, and waits there until ``go_on``."""
 
     agent: int
-    incarnation: int
     kind: str
     slot: int
     number: int
@@ -103,6 +103,7 @@ class RealWorld:
         self._disks: dict[int, dict[int, tuple[str, int]]] = {}
         self._links_on: set[int] = set()
         self._clients_alive: set[int] = set()
+        self._orders = 0
         size = PANEL_BYTES * len(self._members)
         self._memory_fd = os.memfd_create("panels")
         os.ftruncate(self._memory_fd, size)
@@ -121,11 +122,8 @@ class RealWorld:
             (self.directory / folder).mkdir(exist_ok=True)
         setup = Setup(encode_plan(self.plan), str(self.directory), str(self.data), len(self.client_addresses))
         self._launcher = Launcher(setup, self._memory_fd)
-        try:
-            _, queue = self._launcher.start_switchboard(START_S)
-        except LauncherError as error:
-            raise WorldError(str(error)) from error
-        self._line = Line(queue)
+        _, line = self._launcher.start_switchboard(START_S)
+        self._line = Line(line)
         for address in self.client_addresses:
             self._launcher.spawn("client", address, 1)
         evidence = self.restart([member.id for member in self._members])
@@ -204,11 +202,14 @@ class RealWorld:
     def _on_report(self, source: int, incarnation: int, content: list[Any]) -> None:
         if content[0] == "progress":
             self.progress[source] = content[1]
-        elif content[0] == "ready":
-            self._members[source].ready |= incarnation == self._members[source].incarnation
-        elif content[0] == "event":
+            return
+        member = self._members[source]
+        if incarnation != member.incarnation:
+            return
+        member.ready = True
+        if content[0] == "event":
             _, kind, slot, number = content
-            self.events.append(WatchedEvent(source, incarnation, kind, slot, number))
+            self.events.append(WatchedEvent(source, kind, slot, number))
 
     def _last_words(self, member: _Member) -> str:
         path = log_path(self.plan, self.directory, member.id, member.incarnation)
@@ -227,21 +228,20 @@ class RealWorld:
     # -- clients ------------------------------------------------------------------------------------------------------
 
     def order_clients(self, word: str) -> None:
-        """start, mark, stop, finish: to all client processes; read_back: to the first."""
-        assert self._line is not None
-        for address in self.client_addresses[: 1 if word == "read_back" else None]:
-            self._line.order(address, word)
-        self.listen()
-        self.progress.clear()
+        """start, mark, stop, read_back or finish."""
+        self._orders += 1
+        for address in self.client_addresses:
+            self._order(address, word, self._orders)
         if word == "finish":
             self._wait(lambda: not self._clients_alive, DEATH_S)
 
     def client_totals(self) -> dict[str, int] | None:
-        """Sums over the client processes; None until each has reported since the last order."""
-        if len(self.progress) < len(self.client_addresses):
+        """Sums over the client processes; None until each has reported since it obeyed the last order."""
+        reports = [self.progress.get(address, {}) for address in self.client_addresses]
+        if any(report.get("order") != self._orders for report in reports):
             return None
         totals: dict[str, int] = {}
-        for report in self.progress.values():
+        for report in reports:
             for name, count in report.items():
                 totals[name] = totals.get(name, 0) + count
         return totals
@@ -267,16 +267,14 @@ class RealWorld:
 
     def stop_agents(self) -> None:
         """Ask all agents to stop in good order, and wait."""
-        assert self._line is not None
         for member in self._members:
             if member.up:
                 member.expected_to_die = True
-                self._line.order(member.id, "stop")
+                self._order(member.id, "stop")
         self._wait(lambda: not any(member.up for member in self._members), DEATH_S)
 
     def network(self) -> Evidence:
         """What the switchboard counted so far."""
-        assert self._line is not None
         return self._call("counters")
 
     # -- the port -----------------------------------------------------------------------------------------------------
@@ -321,9 +319,8 @@ class RealWorld:
         waiting = list(down)
 
         def settled() -> bool:
-            held = {event.agent for event in self.events}
             for member in list(waiting):
-                if member.up or not member.alive or member.id in held:
+                if member.up or not member.alive:
                     waiting.remove(member)
                     evidence[member.name] = self._how_it_started(member, began)
             return not waiting
@@ -337,8 +334,6 @@ class RealWorld:
         seen: Evidence = {"incarnation": member.incarnation, "ms": round((time.monotonic() - began) * 1000, 1)}
         if not member.alive:
             return {**seen, "exit_code": member.exit_code, "said": self._last_words(member)}
-        if not member.ready:
-            return {**seen, "waits_at": next(event.kind for event in self.events if event.agent == member.id)}
         return {**seen, "pid": member.victim.process.pid if member.victim else None}
 
     def pause(self, agents: list[int]) -> Evidence:
@@ -381,6 +376,13 @@ class RealWorld:
         evidence = self._call("remove_links", fault)
         self._links_on.discard(fault)
         return evidence
+
+    def _order(self, address: int, *content: Any) -> None:
+        assert self._line is not None
+        try:
+            self._line.order(address, *content)
+        except (queue.Full, EOFError):
+            raise WorldError(f"the switchboard is gone or stuck; see {self.directory / 'logs'}") from None
 
     def _call(self, word: str, *arguments: Any) -> Evidence:
         assert self._line is not None

@@ -25,7 +25,7 @@ from pathlib import Path
 from harness.errors import HarnessFault
 from harness.worlds.real import orders
 from harness.worlds.real.orders import MESSAGE_BYTES_MAX, Exited, Failed, Notice, Order, Setup, Spawn, Started
-from nemesis.plan import decode_plan
+from nemesis.plan import Plan, decode_plan
 from paxos_impl.process.host import EXIT_CRASHED, die_with_parent
 from paxos_impl.process.mailbox import SeqQueue
 
@@ -37,6 +37,7 @@ class _Server:
         self.control = control
         self.memory = memory
         self.setup: Setup | None = None
+        self.plan: Plan | None = None
         self.children: dict[int, Spawn] = {}
         self.attach, self.attach_far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.wake, wake_far = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -63,7 +64,7 @@ class _Server:
 
     def _obey(self, order: Order) -> None:
         if isinstance(order, Setup):
-            self.setup = order
+            self.setup, self.plan = order, decode_plan(order.plan)
             return
         try:
             self._spawn(order)
@@ -113,8 +114,8 @@ class _Server:
         self.attach.close()
         if order.role != "switchboard":
             self.attach_far.close()
-        assert self.setup is not None, "Setup comes before the first Spawn"
-        plan = decode_plan(self.setup.plan)
+        plan = self.plan
+        assert self.setup is not None and plan is not None, "Setup comes before the first Spawn"
         directory = Path(self.setup.directory)
         if order.role == "switchboard":
             _print_to(directory / "logs" / "switchboard.log")
