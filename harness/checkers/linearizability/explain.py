@@ -1,0 +1,103 @@
+"""Why a history is not linearizable, in words: the rule, at most six operations, and each edge between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from harness.checkers.linearizability.encode import Direct, Encoded
+from harness.checkers.linearizability.history import NEVER, Op, show
+from harness.checkers.linearizability.search import SearchResult
+from harness.checkers.linearizability.zones import Finding
+
+MOST_OPERATIONS = 6
+
+RULES = {
+    "phantom-read": "a value was read that nobody wrote",
+    "aborted-read": "a value was read whose only write was reported as failed",
+    "phantom-source": "a compare-and-set succeeded on a value that nobody wrote",
+    "consumed-twice": "two compare-and-sets replaced the same value, which was there only once",
+    "source-cycle": "compare-and-sets that took effect need each other's value first",
+    "read-from-future": "a value was read before the operation that produces it was even called",
+    "chain-order": "an operation on an earlier value of a chain of compare-and-sets began after one on a later value ended",
+    "overlapping-values": "each of two values must have been overwritten before the other was written",
+    "stale-value": "a value was written and gone while another one, seen before and after, was in place",
+    "failed-on-a-match": "a compare-and-set failed although it found what it expected",
+    "forked-lists": "two reads of a list that only grows do not continue one another",
+    "appended-twice": "a value that was appended once stands in the list twice",
+    "append-place": "an append stands at another place than the length it was told",
+    "missing-append": "a list is longer than the appends there were",
+    "no-state-left": "no order of the operations explains this answer",
+}
+
+
+def at(time: int, in_ns: bool) -> str:
+    """A time for readers: milliseconds, or the position of the event."""
+    if time >= NEVER:
+        return "never"
+    return f"{time / 1e6:.3f} ms" if in_ns else f"event {time}"
+
+
+def edge(earlier: Op | None, later: Op | None, how: str, in_ns: bool) -> str:
+    """One edge in prose; None is the first value, there before everything."""
+    one = "the first value" if earlier is None else show(earlier)
+    two = "the first value" if later is None else show(later)
+    if how == "real time":
+        if earlier is None:
+            return f"{one} comes before {two}: it was there before everything"
+        end = at(earlier.ret, in_ns)
+        begin = "the start" if later is None else at(later.call, in_ns)
+        return f"{one} comes before {two}: it returned at {end}, the other was called at {begin}"
+    if how == "chain":
+        return f"{one} comes before {two}: the value of the second came out of that of the first by compare-and-set"
+    return f"{one} comes before {two}: the second saw the value that the first produced"
+
+
+def of_finding(finding: Finding, encoded: Encoded, in_ns: bool) -> tuple[tuple[Op, ...], tuple[str, ...], str]:
+    """(operations, edges in prose, sentence) of a violation that the zones found."""
+
+    def op_of(position: int) -> Op | None:
+        return encoded.ops[position] if position >= 0 else None
+
+    ops = tuple(encoded.ops[position] for position in finding.operations)[:MOST_OPERATIONS]
+    because = [edge(op_of(a), op_of(b), how, in_ns) for a, b, how in finding.edges]
+    if len(finding.clusters) == 2:
+        one, two = (encoded.values[cluster] for cluster in finding.clusters)
+        if finding.rule in ("overlapping-values", "stale-value"):
+            because.insert(
+                0, f"what writes or reads {one!r} stands together in any order, and so does what concerns {two!r}"
+            )
+            because.append(f"so {one!r} comes before {two!r}, and {two!r} before {one!r}: impossible")
+        elif finding.rule == "chain-order":
+            because.append(f"but the chain of compare-and-sets leads from {one!r} back to before {two!r}: impossible")
+    elif finding.clusters:
+        because.append(f"the value is {encoded.values[finding.clusters[0]]!r}")
+    return ops, tuple(because), sentence(finding.rule, encoded.keys[finding.key], ops)
+
+
+def of_direct(finding: Direct) -> tuple[tuple[Op, ...], tuple[str, ...], str]:
+    ops = finding.ops[:MOST_OPERATIONS]
+    return ops, (finding.detail,), sentence(finding.rule, finding.key, ops)
+
+
+def sentence(rule: str, key: Any, ops: Sequence[Op]) -> str:
+    where = "" if key is None else f"key {key}: "
+    involved = "; ".join(show(op) for op in ops[:2])
+    return f"{where}{RULES[rule]} ({involved})"
+
+
+def of_search(
+    result: SearchResult, key: Any, describe_state: Callable[[Any], str] = repr
+) -> tuple[tuple[str, ...], str]:
+    """(why each possible state fails, sentence) of an event at which no configuration was left."""
+    assert result.op is not None
+    because = [
+        f"if the state before is {describe_state(state)}: {reason}"
+        for state, reason in zip(result.states, result.reasons, strict=True)
+    ]
+    if result.in_flight:
+        because.append("in flight then, in any order or later: " + "; ".join(show(op) for op in result.in_flight[:10]))
+    if result.used_pending:
+        because.append(f"up to {result.used_pending} operations without an answer were assumed to have happened")
+    where = "" if key is None else f"key {key}: "
+    return tuple(because), f"{where}{RULES['no-state-left']}: {show(result.op)}"

@@ -1,0 +1,146 @@
+"""Every engine against the obvious judge: small random histories over all models."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from harness.checkers.linearizability.check import check
+from harness.checkers.linearizability.history import NEVER, UNKNOWN, History, Op
+from harness.checkers.linearizability.models import MODELS, CasRegister, KeyValue, Model
+from tests.harness.checkers.linearizability.conftest import Generator, brute_force, is_legal_order
+
+Asks = Callable[[random.Random, int], tuple[str, Any]]
+
+
+def ask_few_values(draw: random.Random, i: int) -> tuple[str, Any]:
+    f = draw.choice(["read", "write", "cas"])
+    return f, {"read": None, "write": draw.randrange(3), "cas": (draw.randrange(3), draw.randrange(3))}[f]
+
+
+def ask_unique_values(draw: random.Random, i: int) -> tuple[str, Any]:
+    f = draw.choice(["read", "read", "write", "cas", "delete"])
+    source = draw.choice([None, 0, 1, 2, 3, 4, (("tombstone", 3),)])
+    return f, {"read": None, "write": i, "cas": (source, i), "delete": i}[f]
+
+
+def ask_register(draw: random.Random, i: int) -> tuple[str, Any]:
+    f = draw.choice(["read", "write"])
+    return f, None if f == "read" else draw.randrange(3)
+
+
+def ask_transaction(draw: random.Random, i: int) -> tuple[str, Any]:
+    f = draw.choice(["read", "txn"])
+    kinds = ["read"] if f == "read" else ["read", "write"]
+    steps = []
+    for key in draw.sample("xy", draw.randrange(1, 3)):
+        kind = draw.choice(kinds)
+        steps.append((kind, key, draw.randrange(2) if kind == "write" else None))
+    return f, tuple(steps)
+
+
+def ask_lock(draw: random.Random, i: int) -> tuple[str, Any]:
+    return draw.choice(["acquire", "release"]), None
+
+
+def ask_list(draw: random.Random, i: int) -> tuple[str, Any]:
+    f = draw.choice(["read", "append"])
+    return f, None if f == "read" else i
+
+
+def ask_set(draw: random.Random, i: int) -> tuple[str, Any]:
+    f = draw.choice(["read", "add"])
+    return f, None if f == "read" else draw.randrange(4)
+
+
+CASES: list[tuple[str, Asks]] = [
+    ("register", ask_register),
+    ("cas-register", ask_few_values),
+    ("cas-register", ask_unique_values),
+    ("kv", ask_list),
+    ("multi-register", ask_transaction),
+    ("mutex", ask_lock),
+    ("append-list", ask_list),
+    ("set", ask_set),
+]
+
+
+def compare(model: Model, asks: Asks, seed: int, histories: int) -> tuple[int, int]:
+    """(legal, illegal) among the histories; fails at the first that an engine judges wrongly."""
+    generator = Generator(seed)
+    tally = {True: 0, False: 0}
+    for number in range(histories):
+        ops = generator.history(model, asks)
+        expected = brute_force(ops, model)
+        tally[expected] += 1
+        for engine in ("auto", "search"):
+            result = check(History(ops), model, engine=engine, certify=True)  # type: ignore[arg-type]
+            assert result.legal is expected, (number, engine, result.sentence, ops)
+            if result.certificate is not None:
+                assert is_legal_order(result.certificate, ops, model), (number, ops, result.certificate)
+            assert len(result.ops) <= 6
+    return tally[True], tally[False]
+
+
+@pytest.mark.parametrize(("name", "asks"), CASES)
+def test_a_few_histories_of_every_model(name: str, asks: Asks) -> None:
+    legal, illegal = compare(MODELS[name](), asks, 1, 400)
+    assert legal > 20
+    assert illegal > 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "asks"), CASES)
+def test_many_histories_of_every_model(name: str, asks: Asks) -> None:
+    compare(MODELS[name](), asks, 2, 15_000)
+
+
+def test_zones_judge_most_unambiguous_histories_alone() -> None:
+    """Otherwise the comparison above would be of the search with itself."""
+    generator = Generator(3)
+    model = CasRegister()
+    alone = sum(
+        check(History(generator.history(model, ask_unique_values)), model).engine == "zones" for _ in range(300)
+    )
+    assert alone > 250
+    model = KeyValue()
+    alone = sum(check(History(generator.history(model, ask_list)), model).engine == "zones" for _ in range(300))
+    assert alone > 250
+
+
+def test_several_keys_are_judged_at_once() -> None:
+    generator = Generator(4)
+    model = CasRegister()
+    for _ in range(200):
+        parts = [generator.history(model, ask_unique_values, 5) for _ in range(3)]
+        for key, part in enumerate(parts):
+            for op in part:
+                op.key = key
+        ops = [op for part in parts for op in part]
+        result = check(History(ops), model, certify=True)
+        assert result.legal is all(brute_force(part, model) for part in parts)
+        if result.legal and result.certificate is not None:
+            assert is_legal_order(result.certificate, ops, model)
+
+
+@pytest.mark.parametrize("engine", ["auto", "search"])
+def test_pending_compare_and_sets_that_need_each_other(engine: Any) -> None:
+    """Neither has to have happened: legal."""
+    ops = [
+        Op(0, 0, "cas", "k", (3, 2), UNKNOWN, 0, NEVER),
+        Op(1, 1, "write", "k", 1, None, 1, 2),
+        Op(2, 2, "cas", "k", (2, 3), UNKNOWN, 3, NEVER),
+    ]
+    assert check(History(ops), CasRegister(), engine=engine).legal is True
+
+
+def test_a_budget_that_is_spent_gives_no_verdict() -> None:
+    ops = [Op(i, i, "write", "k", i % 3, None, i, 100 + i) for i in range(12)]
+    ops += [Op(20 + i, 20 + i, "read", "k", None, i % 3, 200 + 2 * i, 201 + 2 * i) for i in range(3)]
+    result = check(History(ops), CasRegister(), engine="search", steps=100)
+    assert result.legal is None
+    assert "give it more" in result.sentence
+    assert check(History(ops), CasRegister(), engine="search").legal is not None
