@@ -251,6 +251,7 @@ class Conductor:
             active.params,
             self.world.agents(),
             active.targets,
+            leader=self.world.leader(),
             draw=active.draw,
             clients=self.plan.client_links_faulty,
             stream_key=active.key,

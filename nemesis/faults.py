@@ -157,10 +157,16 @@ KINDS: dict[str, Kind] = {
         Kind(
             "throttle",
             "link",
-            "At most so many messages a second pass each link of the target; the rest queue, beyond a bound they are"
-            " lost.",
+            "At most so many messages a second pass each link of the target; the rest queue, or are lost where the queue is"
+            " too long.",
             "throttle the links of {targets} to {per_second} messages/s",
-            {"per_second": ParameterSpec(200, 1, 1_000_000, about="messages a second and link"), **_LINKS},
+            {
+                "per_second": ParameterSpec(200, 1, 1_000_000, about="messages a second and link"),
+                "queue_ns": ParameterSpec(
+                    200_000_000, 0, _LONGEST_NS, about="longest wait; what would wait longer is lost"
+                ),
+                **_LINKS,
+            },
         ),
         Kind(
             "corrupt",

@@ -6,7 +6,8 @@ Rules
 -----
 * A link is directed: (source id, target id). All clients together are one end, ``CLIENTS``; a link from an agent to
   itself is never faulted.
-* The fate is decided when a message is sent. What is on its way when a partition begins arrives.
+* The fate is decided when a message is sent. What is on its way when a partition begins arrives; what was delayed or
+  queued when a fault ends still arrives late, so a heal is complete only when the longest delay has passed.
 * Rules that meet on a link act in the order of ``STAGES``: cut, lose, copy, delay, hold back, throttle.
 * Random draws come from one stream per link and fault, so that taking a fault out of a plan leaves the draws of all
   others as they were. A cut and a throttle draw nothing.
@@ -31,8 +32,6 @@ CLIENTS = -1
 Link = tuple[int, int]
 UNTOUCHED = (0,)
 LOST: tuple[int, ...] = ()
-THROTTLE_QUEUE = 200
-"""Messages that may wait on a throttled link; further ones are lost."""
 
 
 class Tally:
@@ -168,6 +167,7 @@ class _Throttle(_Rule):
 
     def configure(self, params: dict[str, Parameter], key: str) -> None:
         self.interval_ns = max(1, int(1_000_000_000 / float(params["per_second"])))
+        self.queue_ns = int(params["queue_ns"])
         self.free_ns = 0
         """When the link can carry the next message."""
 
@@ -176,7 +176,7 @@ class _Throttle(_Rule):
         passed: list[int] = []
         for extra in copies:
             wait_ns = max(0, self.free_ns - now_ns)
-            if wait_ns >= THROTTLE_QUEUE * self.interval_ns:
+            if wait_ns > self.queue_ns:
                 continue
             self.free_ns = now_ns + wait_ns + self.interval_ns
             passed.append(extra + wait_ns)
@@ -241,9 +241,10 @@ class Links:
             return UNTOUCHED
         copies = [0]
         for rule in rules:
-            copies = rule.apply(copies, now_ns)
-            if not copies:
-                return LOST
+            if copies:
+                copies = rule.apply(copies, now_ns)
+            else:
+                rule.tally.met += 1  # another fault took it first
         return tuple(copies)
 
 
@@ -254,6 +255,7 @@ def link_rules(
     agents: Sequence[AgentView],
     targets: Sequence[int],
     *,
+    leader: int | None,
     draw: Draw,
     clients: bool,
     stream_key: str,
@@ -265,7 +267,13 @@ def link_rules(
     groups: list[list[int]] = []
     if kind == "partition":
         links, groups = partition(
-            str(params["shape"]), str(params["direction"]), agents, targets, draw=draw, clients=clients
+            str(params["shape"]),
+            str(params["direction"]),
+            agents,
+            targets,
+            leader=leader,
+            draw=draw,
+            clients=clients,
         )
     else:
         links = touched(agents, targets, way=str(params["way"]), peer=str(params["peer"]), clients=clients)
@@ -295,6 +303,7 @@ def partition(
     agents: Sequence[AgentView],
     targets: Sequence[int],
     *,
+    leader: int | None,
     draw: Draw,
     clients: bool,
 ) -> tuple[list[Link], list[list[int]]]:
@@ -302,7 +311,8 @@ def partition(
 
     ``isolate`` and ``one_way`` set the targets, as a group, apart from all others; if the targets are all agents, each
     is alone. The other shapes part the *voters*; each agent that does not vote stands beside a random voter and hears
-    what that one hears. Clients are cut off from a group only by ``isolate`` and ``one_way`` (the other shapes have no
+    what that one hears. The leader is never the bridge: all talk to it and hardly any to each other, so nothing would be
+    cut. Clients are cut off from a group only by ``isolate`` and ``one_way`` (the other shapes have no
     side on which clients would be).
     """
     ids = sorted(view.id for view in agents)
@@ -320,10 +330,13 @@ def partition(
             return outward, [inside]
         return list(dict.fromkeys(pairs + outward)), [[one] for one in ids] if alone else [inside]
     ring = sample(draw, sorted(view.id for view in voters(agents)), len(agents))
+    if shape == "bridge" and ring[:1] == [leader]:
+        ring.append(ring.pop(0))
     beside: dict[int, list[int]] = {one: [one] for one in ring}
     for one in ids:
         if one not in beside and ring:
-            beside[choice(draw, ring)].append(one)
+            places = ring[1:] if one == leader and shape == "bridge" else ring
+            beside[choice(draw, places or ring)].append(one)
     hears, groups = _heard(shape, ring, draw)
     links = [
         (source, target)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nemesis.draws import Draw, between, choice, weighted
-from nemesis.faults import Fault, Parameter
+from nemesis.faults import KINDS, Fault, Parameter
 from nemesis.plan import SECOND, Plan
 from nemesis.strategies.frame import spread
 
@@ -51,9 +51,11 @@ def random_target(plan: Plan, draw: Draw) -> str:
 
 
 def random_length(plan: Plan, draw: Draw, kind: str, longest: float = 3.0) -> int:
-    """Mostly below one election timeout, now and then up to ``longest`` of them; kills may end at once."""
+    """Mostly below one election timeout, now and then up to ``longest`` of them; kills may end at once. Link faults last at
+    least some heartbeats, so that they meet a message."""
     scale = choice(draw, (0.3, 1.0, 1.0, longest))
-    length = spread(draw, unit(plan), 0.1 * scale, scale)
+    shortest = max(0.1 * scale, 0.3) if KINDS[kind].device == "link" else 0.1 * scale
+    length = spread(draw, unit(plan), shortest, max(scale, shortest))
     return 0 if draw() < 0.15 and kind in ("kill", "power") else length
 
 
@@ -83,7 +85,8 @@ def random_params(plan: Plan, draw: Draw, kind: str) -> dict[str, Parameter]:
         case "reorder":
             return {"probability": round(0.1 + 0.6 * draw(), 2), "jitter_ns": spread(draw, timeout, 0.1, 2.0)}
         case "throttle":
-            return {"per_second": max(1, between(draw, 2, 50) * SECOND // timeout)}
+            rate = max(1, between(draw, 2, 50) * SECOND // timeout)
+            return {"per_second": rate, "queue_ns": spread(draw, timeout, 0.2, 2.0)}
         case "slow_sync":
             return {"delay_ns": spread(draw, timeout, 0.05, 1.0)}
         case "clock_jump":

@@ -23,7 +23,7 @@ def generate(seed: int, frame: Frame) -> Plan:
     plan = framed(seed, "pct", frame)
     draw = stream(f"{seed}/pct")
     names = [name for name, _ in members(plan.cluster)]
-    links = [(source, target) for source in names for target in names if source != target]
+    links = [(source, target) for source in names for target in names if source != target and _talk(source, target)]
     slow = sample(draw, links, min(len(links), between(draw, 2, 8)))
     changes = between(draw, 0, 3)
     faults: list[Fault] = []
@@ -34,6 +34,11 @@ def generate(seed: int, frame: Frame) -> Plan:
         kind = choice(draw, ("pause", "kill"))
         faults.append(Fault(kind, "leader", at_ns=at_ns, duration_ns=random_length(plan, draw, kind)))
     return msgspec.structs.replace(plan, faults=tuple(faults))
+
+
+def _talk(source: str, target: str) -> bool:
+    """Whether messages go that way: acceptors do not speak to acceptors, nor learners to learners."""
+    return source[0] != target[0] or source[0] in "rp"
 
 
 def _link(plan: Plan, draw: Draw, link: tuple[str, str], rank: int, ranks: int, changes: int) -> list[Fault]:

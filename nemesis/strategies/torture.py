@@ -27,9 +27,14 @@ TIMING = Timing(
 
 _EPISODE_NS = 4_500 * MILLISECOND
 _SHORTEST_NS, _LONGEST_NS = 300 * MILLISECOND, 3 * SECOND
+_SHORTEST_LINK_NS = 600 * MILLISECOND
+"""Two election timeouts: even without a leader some message is sent meanwhile."""
+_APART_NS = 200 * MILLISECOND
+"""Between the beginnings of two faults of an episode: some heartbeats, so that each meets a message before the next."""
 _QUIET = 0.35
 """Share of an episode without faults, at its end."""
-_TARGETS = ("one", "leader", "minority", "majority", "all", "others")
+_TAKE_DOWN = ("kill", "power")
+_WIDE = ("majority", "others", "all")
 _Item = tuple[str, str, dict[str, Parameter]]
 
 
@@ -54,31 +59,57 @@ def generate(seed: int, frame: Frame) -> Plan:
 
 
 def _episodes(plan: Plan, draw: Draw) -> list[Fault]:
-    episodes = max(1, min(plan.duration_ns // SECOND, round(plan.duration_ns / _EPISODE_NS)))
-    length_ns = plan.duration_ns // episodes
+    warm_ns = min(4 * plan.timing.election_timeout_ns, plan.duration_ns // 10)
+    episodes = max(1, round((plan.duration_ns - warm_ns) / _EPISODE_NS))
+    length_ns = (plan.duration_ns - warm_ns) // episodes
     items = _items(plan, draw, episodes)
     faults: list[Fault] = []
     for number in range(episodes):
-        begin_ns = number * length_ns
-        noisy_ns = int(length_ns * (1 - _QUIET))
-        for kind, target, params in items[number::episodes]:
-            lasts_ns = min(spread(draw, _LONGEST_NS, _SHORTEST_NS / _LONGEST_NS, 1.0), noisy_ns)
-            at_ns = begin_ns + stepped(int(draw() * (noisy_ns - lasts_ns)))
-            faults.append(Fault(kind, target, at_ns=at_ns, duration_ns=lasts_ns, params=params))
-    return sorted(faults, key=lambda fault: fault.at_ns or 0)
+        begin_ns = stepped(warm_ns + number * length_ns)
+        faults += _episode(draw, begin_ns, int(length_ns * (1 - _QUIET)), items[number::episodes])
+    return faults
+
+
+def _episode(draw: Draw, begin_ns: int, noisy_ns: int, items: list[_Item]) -> list[Fault]:
+    """Overlapping faults in an order in which each finds somebody to hit: links first, partitions of all at last among
+    them, then what slows and stops, then what takes agents down, many at last (the dead and the leaderless send nothing
+    that a link fault could meet, and nobody kills the dead)."""
+    wide = [item for item in items if item[0] in _TAKE_DOWN and item[1] in _WIDE]
+    items = [(kind, "one", params) if (kind, target, params) in wide[1:] else (kind, target, params)
+             for kind, target, params in items]  # fmt: skip
+    apart_ns = min(_APART_NS, noisy_ns // (2 * len(items))) if items else 0
+    slack_ns = max(0, noisy_ns - apart_ns * len(items) - _SHORTEST_LINK_NS)
+    starts = sorted(stepped(int(draw() * slack_ns)) for _ in items)
+    faults: list[Fault] = []
+    for place, (kind, target, params) in enumerate(sorted(items, key=_turn)):
+        at_ns = starts[place] + place * apart_ns
+        shortest_ns = _SHORTEST_LINK_NS if KINDS[kind].device == "link" else _SHORTEST_NS
+        lasts_ns = min(spread(draw, _LONGEST_NS, shortest_ns / _LONGEST_NS, 1.0), noisy_ns - at_ns)
+        faults.append(Fault(kind, target, at_ns=begin_ns + at_ns, duration_ns=lasts_ns, params=params))
+    return faults
+
+
+def _turn(item: _Item) -> int:
+    kind, target, params = item
+    if kind in _TAKE_DOWN:
+        return 5 if target in _WIDE else 4
+    if kind == "partition":
+        return 1 if params["shape"] in ("isolate", "one_way") else 2
+    return 0 if KINDS[kind].device == "link" else 3
 
 
 def _items(plan: Plan, draw: Draw, episodes: int) -> list[_Item]:
-    """What to do, in an order that spreads it over the episodes: each kind once, each shape, then random ones."""
+    """What to do, in an order that spreads it over the episodes: each kind and target once, each shape, then random ones."""
     classic = plan.cluster.deployment == "classic"
-    roles = ("proposer", "acceptor", "learner") if classic else ("replica",)
-    targets = [*_TARGETS, *(f"role:{role}" for role in roles)]
-    process = [kind.name for kind in KINDS.values() if kind.device == "process"]
-    link = [kind.name for kind in KINDS.values() if kind.device == "link" and kind.name != "partition"]
-    once: list[_Item] = [
-        (kind, target, random_params(plan, draw, kind))
-        for kind, target in zip(sample(draw, process + link, 99), _endless(targets, draw), strict=False)
-    ]
+    roles = [f"role:{role}" for role in (("proposer", "acceptor", "learner") if classic else ("replica",))]
+    narrow = sample(draw, ["one", "leader", "minority", *roles], 9)
+    gentle = [kind.name for kind in KINDS.values() if kind.device in ("process", "link")]
+    gentle = [kind for kind in gentle if kind not in (*_TAKE_DOWN, "partition")]
+    targets = sample(draw, [*narrow[len(_TAKE_DOWN) :], *_WIDE], 9)
+    while len(targets) < len(gentle):
+        targets.append(choice(draw, (*narrow, *_WIDE)))
+    pairs = [*zip(_TAKE_DOWN, narrow, strict=False), *zip(gentle, targets, strict=False)]
+    once = [(kind, target, random_params(plan, draw, kind)) for kind, target in pairs]
     shapes: list[_Item] = [
         ("partition", choice(draw, ("one", "leader", "minority")), {"shape": shape})
         for shape in ("isolate", "halves", "majority", "ring", "bridge")
@@ -87,13 +118,7 @@ def _items(plan: Plan, draw: Draw, episodes: int) -> list[_Item]:
     first = sample(draw, [*once, shapes[0]], 99)
     wanted = max(len(first), episodes * 2 + between(draw, 0, episodes))
     rest = sample(draw, shapes[1:], wanted - len(first))
-    more = sample(draw, process + process + link, 99)
     while len(first) + len(rest) < wanted:
-        kind = more[len(rest) % len(more)]
-        rest.append((kind, choice(draw, targets), random_params(plan, draw, kind)))
+        kind = choice(draw, (*_TAKE_DOWN, "pause", *_TAKE_DOWN, "pause", *gentle))
+        rest.append((kind, choice(draw, (*narrow, *_WIDE)), random_params(plan, draw, kind)))
     return [*first, *rest]
-
-
-def _endless(items: list[str], draw: Draw) -> list[str]:
-    """Each item once before any comes again, long enough for every kind."""
-    return [item for _ in range(5) for item in sample(draw, items, len(items))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
 from hypothesis import find, given, settings
 from hypothesis import strategies as st
 
@@ -38,19 +39,18 @@ def test_they_shrink_to_one_simple_fault() -> None:
     assert smallest.faults[0].params == {}
 
 
-def test_every_kind_and_both_beginnings_are_drawn() -> None:
-    kinds: set[str] = set()
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_every_kind_is_drawn_with_times_and_triggers(kind: str) -> None:
     events: set[str] = set()
 
-    @settings(max_examples=300, derandomize=True, deadline=None, database=None)
-    @given(faults(Plan(), kinds=tuple(KINDS)))
+    @settings(max_examples=50, derandomize=True, deadline=None, database=None)
+    @given(faults(Plan(), kinds=(kind,)))
     def collect(fault: Fault) -> None:
-        kinds.add(fault.kind)
+        assert fault.kind == kind
         events.add(parse_trigger(fault.trigger).kind if fault.trigger is not None else "a time")
 
     collect()
-    assert kinds == set(KINDS)
-    assert "a time" in events and len(events) > 5
+    assert "a time" in events and len(events) > 3
 
 
 def test_nobody_else_imports_hypothesis() -> None:

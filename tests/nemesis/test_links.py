@@ -8,7 +8,7 @@ import pytest
 
 from nemesis.draws import stream
 from nemesis.faults import KINDS, Fault, Parameter, fault_params
-from nemesis.links import CLIENTS, LOST, THROTTLE_QUEUE, UNTOUCHED, Links, link_rules, partition, touched
+from nemesis.links import CLIENTS, LOST, UNTOUCHED, Links, link_rules, partition, touched
 from nemesis.plan import MILLISECOND, SECOND, Cluster, members
 from nemesis.port import AgentView, LinkRule
 
@@ -79,13 +79,12 @@ def test_reorder_holds_a_share_back() -> None:
 
 def test_throttle_lets_messages_through_at_its_rate_and_bounds_the_queue() -> None:
     links = Links(seed=1)
-    links.add([rule("throttle", per_second=100)])
-    burst = [links.fate(0, 1, 0) for _ in range(THROTTLE_QUEUE + 5)]
-    assert burst[:3] == [(0,), (10 * MS,), (20 * MS,)]
-    assert burst[THROTTLE_QUEUE:] == [LOST] * 5
+    links.add([rule("throttle", per_second=100, queue_ns=30 * MS)])
+    burst = [links.fate(0, 1, 0) for _ in range(6)]
+    assert burst == [(0,), (10 * MS,), (20 * MS,), (30 * MS,), LOST, LOST]
     assert links.fate(0, 1, 10 * SECOND) == UNTOUCHED
     evidence = links.remove(0)
-    assert (evidence["throttled"], evidence["dropped"]) == (THROTTLE_QUEUE - 1, 5)
+    assert (evidence["throttled"], evidence["dropped"]) == (3, 2)
 
 
 def test_a_limit_counts_over_all_links_of_the_fault() -> None:
@@ -107,7 +106,7 @@ def test_a_cut_comes_before_all_else() -> None:
     links = Links(seed=1)
     links.add([rule("throttle", fault=0), rule("partition", fault=1)])
     assert links.fate(0, 1, 0) == LOST
-    assert links.remove(0)["messages"] == 0
+    assert links.remove(0) == {"links": 1, "messages": 1, "throttled": 0}, "it met the message, and did nothing to it"
 
 
 def test_draws_of_a_fault_do_not_move_when_another_one_leaves() -> None:
@@ -147,7 +146,13 @@ def test_way_and_peer_choose_the_links(way: str) -> None:
 def cut(shape: str, cluster: Cluster, targets: list[int], seed: int = 0, **more: object) -> set[tuple[int, int]]:
     direction = str(more.get("direction", "deaf"))
     links, _ = partition(
-        shape, direction, views(cluster), targets, draw=stream(str(seed)), clients=bool(more.get("clients"))
+        shape,
+        direction,
+        views(cluster),
+        targets,
+        leader=0,
+        draw=stream(str(seed)),
+        clients=bool(more.get("clients")),
     )
     assert len(links) == len(set(links))
     return set(links)
@@ -217,6 +222,7 @@ def test_every_link_kind_of_the_vocabulary_makes_rules_that_work() -> None:
                 fault_params(Fault(kind.name)),
                 views(Cluster()),
                 [0],
+                leader=None,
                 draw=stream("x"),
                 clients=False,
                 stream_key="k",
@@ -224,3 +230,11 @@ def test_every_link_kind_of_the_vocabulary_makes_rules_that_work() -> None:
             links.add(rules)
             links.fate(0, 1, 0)
             assert links.remove(0)["messages"] == 1
+
+
+@pytest.mark.parametrize("cluster", [Cluster(nodes=3), Cluster(nodes=5), CLASSIC])
+def test_a_bridge_cuts_the_leader_off_from_some_voters(cluster: Cluster) -> None:
+    voting = [number for number, (_, role) in enumerate(members(cluster)) if role in ("replica", "acceptor")]
+    for seed in range(30):
+        links = cut("bridge", cluster, [], seed)
+        assert any((0, voter) in links for voter in voting)

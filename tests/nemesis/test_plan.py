@@ -150,7 +150,7 @@ def test_scaling_stretches_all_times_and_the_rates() -> None:
         "delay", at_ns=50 * MS, duration_ns=100 * MS, params={"delay_ns": 15 * MS, "jitter_ns": 25 * MS}
     )
     assert slow.faults[1] == plan.faults[1]
-    assert slow.faults[2].params == {"per_second": 20}
+    assert slow.faults[2].params == {"per_second": 20, "queue_ns": 1000 * MS}
     assert slow.faults[3].params == {"delay_ns": 10_000_000_000}, "stays within its bounds"
     with pytest.raises(ValueError, match="positive"):
         scaled(plan, 0)

@@ -186,7 +186,9 @@ def test_hog_shows_what_it_took(spawn: Spawn, faults: ProcessFaults) -> None:
     victim = spawn(code=BUSY)
     faults.hog(0, [victim], 2)
     started = victim.process.num_ctx_switches().involuntary
+    hogs = [child for child in psutil.Process().children() if child.pid != victim.process.pid]
     assert eventually(lambda: victim.process.num_ctx_switches().involuntary > started + 3)
+    assert eventually(lambda: sum(child.cpu_times().user for child in hogs) > 0)
     evidence = faults.end_hog(0)
     assert evidence["hog_cpu_ms"] > 0
     assert evidence["r0"]["preempted"] > 0
