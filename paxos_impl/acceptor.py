@@ -174,9 +174,14 @@ class Acceptor(Agent):
             self.on_stable()
 
     def on_stable(self) -> None:
-        """A majority of the learners has durable snapshots up to ``stable``: values up to it need not be kept here."""
+        """A majority of the learners has durable snapshots up to ``stable``: values up to it need not be kept here.
+
+        Only for an acceptor that lives alone. In a collapsed replica the log holds its state too: there the learner's own
+        snapshots cut it (``Replica.checkpoint``).
+        """
         if (
-            self.config.snapshot_every
+            not self.config.collapsed
+            and self.config.snapshot_every
             and self.stable - self.floor >= self.config.snapshot_every
             and not self.context.log.checkpointing
         ):
