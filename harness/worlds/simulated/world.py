@@ -46,7 +46,8 @@ from paxos_impl.parts import Parts
 
 RESTART_NS = 5_000_000
 DIGEST_BLOCK = 64
-FINAL_CUT = -1
+FINAL = -1
+"""Fault index of what the run itself does at its end."""
 SENT_KINDS: dict[type, str] = {
     Prepare: "sent_prepare",
     Promise: "sent_promise",
@@ -170,6 +171,7 @@ class SimulatedWorld:
         loop.run_until(plan.duration_ns)
         self._heal()
         self.healed_ns = loop.now_ns
+        self._record_fault("end", FINAL, "heal", self._names(), {})
         loop.run_until(loop.now_ns + plan.settle_ns)
         self.clients.stop()
         loop.run_until(loop.now_ns + plan.timing.operation_timeout_ns + plan.timing.client_retry_ns)
@@ -187,12 +189,15 @@ class SimulatedWorld:
                 self.loop.at(self.loop.now_ns + RESTART_NS, self._restart, process)
 
     def _final_power_cut(self) -> None:
-        everyone = [process.id for process in self.processes]
-        evidence = self.power_cut(everyone, "lost", self.plan.seed)
-        self._record_fault("begin", FINAL_CUT, "power", tuple(process.name for process in self.processes), evidence)
+        evidence = self.power_cut([process.id for process in self.processes], "lost", self.plan.seed)
+        self._record_fault("begin", FINAL, "power", self._names(), evidence)
         for process in self.processes:
             self.loop.at(self.loop.now_ns + RESTART_NS, self._restart, process)
-        self._record_fault("end", FINAL_CUT, "power", tuple(process.name for process in self.processes), {})
+        self.loop.run_until(self.loop.now_ns + RESTART_NS)
+        self._record_fault("end", FINAL, "power", self._names(), {})
+
+    def _names(self) -> tuple[str, ...]:
+        return tuple(process.name for process in self.processes)
 
     def _check_convergence(self) -> None:
         """Liveness: after the heal learners reach the same slot, and clients are served."""
@@ -246,8 +251,10 @@ class SimulatedWorld:
         except StorageFault as fault:
             self._stopped_by_disk(process, fault)
         except ProtocolViolation as violation:
+            self._record_end(process, violation)
             self._crash(process, "crash/protocol-violation", str(violation))
         except Exception as error:
+            self._record_end(process, error)
             self._crash(process, f"crash/{type(error).__name__}", f"{type(error).__name__}: {error}")
 
     def _carry_out(self, process: SimulatedProcess) -> None:
@@ -364,17 +371,28 @@ class SimulatedWorld:
         except StorageFault as fault:
             self._stopped_by_disk(process, fault)
         except ProtocolViolation as violation:
+            self._record_end(process, violation)
             self._crash(process, "crash/protocol-violation", str(violation))
         except Exception as error:
+            self._record_end(process, error)
             self._crash(process, f"crash/{type(error).__name__}", f"{type(error).__name__}: {error}")
 
     def _stopped_by_disk(self, process: SimulatedProcess, fault: StorageFault) -> None:
         """An agent stops when its disk fails: right if the disk was made to fail, a violation if not."""
+        self._record_end(process, fault)
         if self._disk_faults.get(process.id) or process.disk_was_damaged:
             process.die()
             process.crashed = f"disk: {fault}"
             return
         self._crash(process, "crash/storage", str(fault))
+
+    def _record_end(self, process: SimulatedProcess, error: Exception) -> None:
+        """The last row of an incarnation that stopped by itself."""
+        if self.recording is not None:
+            row = AgentEvent(
+                self.loop.now_ns, "stopped", None, 0, None, {"type": type(error).__name__, "error": str(error)}
+            )
+            self.recording.events.setdefault((process.name, process.incarnation), []).append(row)
 
     def _crash(self, process: SimulatedProcess, rule: str, text: str) -> None:
         self.crashes.append(

@@ -1,0 +1,5 @@
+"""``python -m harness`` is ``torture``."""
+
+from harness.cli import main
+
+main()

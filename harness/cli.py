@@ -1,0 +1,111 @@
+"""The command line, ``torture``. One module for each command, imported when it is used: ``--help`` answers at once.
+
+Exit codes: 0 pass, 1 a violation, 2 wrong usage or a bad file, 3 inconclusive or not reproduced, 70 the harness broke,
+130 interrupted.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import sys
+from typing import Any
+
+import click
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "run": ("harness.commands.run", "Torture a cluster of real processes, judge it and write the report."),
+    "simulate": ("harness.commands.simulate", "Run a campaign of simulated schedules over all cores."),
+    "replay": ("harness.commands.replay", "Run a plan, or the plan of a run, again: simulated, lockstep or free."),
+    "shrink": ("harness.commands.shrink", "Find the smallest plan that still breaks the same rule."),
+    "check": ("harness.commands.check", "Judge a recorded run again, or a history of another tool."),
+    "report": ("harness.commands.report", "Write the report of a run again."),
+    "list": ("harness.commands.list", "List runs, strategies, planted bugs, faults or checks."),
+    "matrix": ("harness.commands.matrix", "Measure which planted bugs are found, and how fast."),
+    "doctor": ("harness.commands.doctor", "Tell what this machine can do."),
+}
+
+
+class LazyGroup(click.Group):
+    """Imports a command when it is called; suggests names for unknown ones."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            close = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            if close:
+                error.message += f" Did you mean {close[0]!r}?"
+            raise
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, about) for name, (_, about) in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Exit codes: 0 pass, 1 violation, 2 usage, 3 inconclusive, 70 harness broke, 130 interrupted.",
+)
+@click.version_option(package_name="paxos-torture", prog_name="torture")
+def torture() -> None:
+    """Find bugs in consensus: one fault plan drives a simulator and real processes alike.
+
+    Start with `torture run` (real processes, about two minutes) or `torture simulate --for 30s`.
+    """
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the command line; never shows a traceback for a mistake of the user."""
+    from harness.errors import HarnessFault, UserError
+
+    try:
+        code: Any = torture.main(args, standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except UserError as error:
+        click.echo(f"torture: {error}", err=True)
+        sys.exit(2)
+    except HarnessFault as error:
+        click.echo(f"torture: the harness broke: {error}", err=True)
+        sys.exit(70)
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)
+    except Exception as error:
+        if is_users_mistake(error):
+            click.echo(f"torture: {error}", err=True)
+            sys.exit(2)
+        import traceback
+
+        traceback.print_exc()
+        click.echo(
+            "torture: the harness broke (see above); please report it with the command line and the plan", err=True
+        )
+        sys.exit(70)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def is_users_mistake(error: Exception) -> bool:
+    """The packages below know nothing of the command line; these are their words for a mistake of the user."""
+    names = {"PlanError", "TriggerError", "UnknownStrategy", "MutantError", "HistoryError"}
+    return any(base.__name__ in names for base in type(error).__mro__)

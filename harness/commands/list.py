@@ -1,0 +1,96 @@
+"""`torture list`: what there is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.commands.options import emit, json_option, store_option
+
+WHAT = ("runs", "strategies", "mutants", "faults", "checks")
+
+
+@click.command()
+@click.argument("what", type=click.Choice(WHAT), default="runs")
+@store_option
+@json_option
+def command(what: str, store: Path, as_json: bool) -> int:
+    """List the runs of the store, or the strategies, planted bugs, faults and checks there are."""
+    rows = {
+        "runs": lambda: _runs(store),
+        "strategies": _strategies,
+        "mutants": _mutants,
+        "faults": _faults,
+        "checks": _checks,
+    }[what]()
+    if as_json:
+        emit({"verdict": None, "exit_code": 0, "run_directory": None, what: rows})
+        return 0
+    if not rows:
+        click.echo(f"no {what}" + (f" in {store}: `torture run` makes one" if what == "runs" else ""))
+        return 0
+    columns = list(rows[0])
+    widths = [max(len(column), *(len(str(row[column])) for row in rows)) for column in columns]
+    for row in [dict(zip(columns, columns, strict=True)), *rows]:
+        last = len(columns) - 1
+        cells = [
+            str(row[column]) if place == last else str(row[column]).ljust(width)
+            for place, (column, width) in enumerate(zip(columns, widths, strict=True))
+        ]
+        click.echo("  ".join(cells).rstrip())
+    return 0
+
+
+def _runs(store: Path) -> list[dict[str, Any]]:
+    from harness.results import read_results
+
+    rows = []
+    for plan in sorted(store.glob("*/*/plan.json"), key=lambda path: path.parent.name, reverse=True):
+        run = plan.parent
+        if run.is_symlink() or run.parent.is_symlink():
+            continue
+        try:
+            results = read_results(run)
+            verdict, sentence = str(results.verdict), results.sentence
+        except Exception:
+            verdict, sentence = "-", "not judged yet: `torture check` judges it"
+        rows.append({"run": str(run), "verdict": verdict, "sentence": sentence})
+    return rows
+
+
+def _strategies() -> list[dict[str, Any]]:
+    from nemesis.strategies import STRATEGIES
+
+    return [{"strategy": one.name, "weight": one.weight, "about": one.about} for one in STRATEGIES.values()]
+
+
+def _mutants() -> list[dict[str, Any]]:
+    from paxos_impl.mutants.registry import all_mutants
+
+    return [
+        {
+            "id": one.id,
+            "family": one.family,
+            "breaks": one.breaks,
+            "equivalent": bool(one.equivalent),
+            "about": one.about,
+        }
+        for one in all_mutants().values()
+    ]
+
+
+def _faults() -> list[dict[str, Any]]:
+    from nemesis.faults import KINDS
+
+    return [
+        {"kind": one.name, "device": one.device, "parameters": ", ".join(one.params) or "-", "about": one.about}
+        for one in KINDS.values()
+    ]
+
+
+def _checks() -> list[dict[str, Any]]:
+    from harness.checkers.registry import CHECKERS
+
+    return [{"check": name, "about": about} for name, about, *_ in CHECKERS]

@@ -1,0 +1,101 @@
+"""Options and output that several commands share."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import msgspec
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_UNITS = {"ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000, "h": 3_600_000_000_000, "": 1_000_000_000}
+
+
+class Duration(click.ParamType[int]):
+    """A length of time: 500ms, 60s, 2m, 1h; a bare number is seconds. Nanoseconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|)", str(value).strip())
+        if match is None:
+            self.fail(f"{value!r} is no length of time; write 500ms, 60s, 2m or 1h", param, ctx)
+        return int(float(match[1]) * _UNITS[match[2]])
+
+
+class Name(click.ParamType[str]):
+    """One of a few names, with a suggestion for a near miss."""
+
+    name = "name"
+
+    def __init__(self, what: str, names: Callable[[], list[str]]) -> None:
+        self.what = what
+        self.names = names
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        names = self.names()
+        if value not in names:
+            close = difflib.get_close_matches(str(value), names, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else "."
+            self.fail(f"unknown {self.what} {value!r}{hint} There are: {', '.join(names)}", param, ctx)
+        return str(value)
+
+
+def strategy_names() -> list[str]:
+    from nemesis.strategies import STRATEGIES
+
+    return list(STRATEGIES)
+
+
+def json_option(function: Function) -> Function:
+    return click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output, nothing else.")(
+        function
+    )
+
+
+def store_option(function: Function) -> Function:
+    return click.option(
+        "--store",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=Path("store"),
+        show_default=True,
+        help="Where run directories are kept.",
+    )(function)
+
+
+def mutant_option(function: Function) -> Function:
+    return click.option(
+        "--mutant",
+        metavar="ID",
+        help="Plant this bug first: an id of `torture list mutants`, A+B for a pair, or FILE.py:ID.",
+    )(function)
+
+
+def deployment_option(function: Function) -> Function:
+    return click.option(
+        "--deployment",
+        type=click.Choice(["collapsed", "classic"]),
+        help="collapsed: every process plays all roles; classic: each role a process.",
+    )(function)
+
+
+def plant_of(mutant: str | None) -> Any:
+    """The planted bug as a plan carries it: id and hash of its source. None if none is asked for."""
+    if mutant is None:
+        return None
+    from nemesis.plan import Plant
+    from paxos_impl.mutants.registry import find, hash_of
+
+    return Plant(mutant, hash_of(find(mutant)))
+
+
+def emit(data: Any) -> None:
+    """One JSON object on standard output."""
+    click.echo(msgspec.json.encode(data).decode())

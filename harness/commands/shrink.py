@@ -1,0 +1,75 @@
+"""`torture shrink`: the smallest plan that still breaks the same rule."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import msgspec
+
+from harness.commands.options import emit, json_option, mutant_option, plant_of
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path), metavar="PLAN|RUN")
+@click.option("--budget", type=click.IntRange(1), default=400, show_default=True, help="Most replays.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), help="Where plan and test go.  [default: beside it]"
+)
+@mutant_option
+@json_option
+def command(path: Path, budget: int, out: Path | None, mutant: str | None, as_json: bool) -> int:
+    """Leave out faults, nodes, clients and operations, shorten and simplify, as long as the same rule breaks.
+
+    Stores the plan and a pytest test that fails as long as the bug is there.
+    """
+    from harness.shrink import shrink, write_shrunk
+    from harness.store import load_plan_or_run
+
+    plan, run = load_plan_or_run(path)
+    if mutant is not None:
+        plan = msgspec.structs.replace(plan, mutant=plant_of(mutant))
+
+    def show(smaller: object, replays: int) -> None:
+        faults = len(getattr(smaller, "faults", ()))
+        click.echo(f"  {replays:4} replays: {faults} faults", err=True)
+
+    result = shrink(plan, budget=budget, progress=None if as_json else show)
+    if result.rule is None:
+        if as_json:
+            emit({"verdict": "PASS", "exit_code": result.exit_code, "run_directory": None if run is None else str(run)})
+        else:
+            click.echo("the plan breaks no rule: there is nothing to shrink")
+        return result.exit_code
+    directory = out or run or path.parent
+    directory.mkdir(parents=True, exist_ok=True)
+    plan_path, test_path = write_shrunk(result, directory)
+    if as_json:
+        emit(
+            {
+                "verdict": "FAIL",
+                "exit_code": result.exit_code,
+                "run_directory": None if run is None else str(run),
+                "rule": result.rule,
+                "sentence": result.sentence,
+                "faults_before": result.faults_before,
+                "faults_after": result.faults_after,
+                "replays": result.replays,
+                "wall_s": result.wall_s,
+                "minimal": result.minimal,
+                "faults": list(result.sentences),
+                "plan": str(plan_path),
+                "test": str(test_path),
+            }
+        )
+        return result.exit_code
+    click.secho(f"{result.rule}: {result.sentence}", bold=True)
+    click.echo(
+        f"from {result.faults_before} to {result.faults_after} faults in {result.replays} replays, {result.wall_s:.1f} s"
+    )
+    for sentence in result.sentences:
+        click.echo(f"  {sentence}")
+    if not result.minimal:
+        click.echo("the budget of replays ended: more may be left out with a larger --budget")
+    click.echo(f"plan  {plan_path}\ntest  {test_path}")
+    return result.exit_code

@@ -1,0 +1,157 @@
+"""`torture simulate`: a campaign of simulated schedules."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.commands.options import (
+    Duration,
+    Name,
+    deployment_option,
+    emit,
+    json_option,
+    mutant_option,
+    plant_of,
+    store_option,
+    strategy_names,
+)
+
+if TYPE_CHECKING:
+    from harness.campaign import CampaignResult, CampaignState
+
+PLAIN_EVERY_S = 5.0
+
+
+@click.command()
+@click.option("--runs", type=click.IntRange(1), help="So many schedules.  [default: 1000, without --for]")
+@click.option("--for", "length", type=Duration(), help="As many schedules as this time allows.")
+@click.option("--strategy", type=Name("strategy", strategy_names), default="portfolio", show_default=True)
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="Seed of the first schedule; the next ones count up."
+)
+@click.option("--jobs", type=click.IntRange(1), default=None, help="Worker processes.  [default: one a core]")
+@click.option("--nodes", type=click.IntRange(1, 15), help="Replicas, or acceptors.  [default: drawn, 3 or 5]")
+@click.option("--cluster", metavar="ADDRESS", help="Address of a Dask scheduler; its workers run the schedules.")
+@deployment_option
+@mutant_option
+@store_option
+@json_option
+def command(
+    runs: int | None,
+    length: int | None,
+    strategy: str,
+    seed: int,
+    jobs: int | None,
+    nodes: int | None,
+    cluster: str | None,
+    deployment: str | None,
+    mutant: str | None,
+    store: Path,
+    as_json: bool,
+) -> int:
+    """Run a campaign: each schedule is a plan of its own, in virtual time, judged at every step.
+
+    Failures are clustered by the rule they break, and the first of each kind is kept as a run directory.
+    """
+    from harness.campaign import cluster_executor, run_campaign, seeds
+
+    count = runs if runs is not None else (None if length is not None else 1000)
+    tasks = seeds(strategy, seed, count, deployment=deployment, nodes=nodes, mutant=plant_of(mutant))
+    watch = None if as_json else _Watch(count, None if length is None else length / 1e9)
+    try:
+        result = run_campaign(
+            tasks,
+            store=store,
+            seed=seed,
+            jobs=jobs or os.cpu_count() or 1,
+            seconds=None if length is None else length / 1e9,
+            make_executor=None if cluster is None else lambda: cluster_executor(cluster),
+            progress=None if watch is None else watch.show,
+        )
+    finally:
+        if watch is not None:
+            watch.close()
+    if as_json:
+        emit(_summary(result))
+    else:
+        _print(result)
+    return result.exit_code
+
+
+class _Watch:
+    def __init__(self, runs: int | None, seconds: float | None) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+        self._console = Console(stderr=True)
+        self._seconds = seconds
+        self._next_s = 0.0
+        self._progress: Progress | None = None
+        if self._console.is_terminal:
+            self._progress = Progress(
+                BarColumn(),
+                TextColumn("{task.description}"),
+                TimeElapsedColumn(),
+                console=self._console,
+                transient=True,
+            )
+            self._task = self._progress.add_task("starting", total=runs or seconds)
+            self._progress.start()
+
+    def show(self, state: CampaignState) -> None:
+        wall_s = max(state.wall_s, 1e-9)
+        text = (
+            f"{state.runs} schedules ({state.runs / wall_s:.0f}/s)  {state.events / 1e6:.1f} M events "
+            f"({state.events / wall_s / 1e3:.0f} k/s)  {state.failures} failures"
+        )
+        if self._progress is not None:
+            done = state.wall_s if self._seconds is not None else state.runs
+            self._progress.update(self._task, description=text, completed=done)
+        elif time.monotonic() >= self._next_s:
+            self._next_s = time.monotonic() + PLAIN_EVERY_S
+            click.echo(text, err=True)
+
+    def close(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+
+
+def _summary(result: CampaignResult) -> dict[str, Any]:
+    return {
+        "verdict": "FAIL" if result.failures else "PASS",
+        "exit_code": result.exit_code,
+        "run_directory": result.directory,
+        "runs": result.runs,
+        "events": result.events,
+        "commands": result.commands,
+        "failures": result.failures,
+        "reruns_equal": result.reruns,
+        "wall_s": result.wall_s,
+        "interrupted": result.interrupted,
+        "strategies": result.strategies,
+        "clusters": [
+            {"rule": one.rule, "count": one.count, "sentence": one.first.sentence, "run_directory": one.directory}
+            for one in result.clusters
+        ],
+    }
+
+
+def _print(result: CampaignResult) -> None:
+    rate = f"{result.runs / result.wall_s:.0f} schedules/s, {result.events / result.wall_s / 1e3:.0f} k events/s"
+    if result.failures:
+        click.secho(f"✘ FAIL  {result.failures} of {result.runs} schedules break a rule", fg="magenta", bold=True)
+    else:
+        click.secho(f"✔ PASS  {result.runs} schedules, no violation", fg="cyan", bold=True)
+    click.echo(f"  {result.events:,} events, {result.commands:,} commands in {result.wall_s:.1f} s ({rate})")
+    click.echo(f"  {result.reruns} schedules were run twice: equal digests")
+    for one in itertools.islice(result.clusters, 10):
+        click.echo(f"  {one.count:5} × {one.rule}")
+        click.echo(f"          first: seed {one.first.seed}, {one.first.strategy}: {one.first.sentence}")
+        click.echo(f"          torture shrink {one.directory}")
+    click.echo(f"run        {result.directory}")
