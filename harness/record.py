@@ -100,7 +100,7 @@ class AgentEvent(msgspec.Struct, frozen=True, array_like=True, gc=False):
 DECIDED_KINDS = frozenset({"chosen", "applied", "installed", "started", "stopped"})
 EVENT_KINDS: dict[str, str] = {
     "started": "incarnation begins; extra = {role, commit (slots recovered as applied), promised}",
-    "stopped": "orderly stop; extra = {commit, state_digest}",
+    "stopped": "it ended by itself; in good order: extra = {commit, state_digest}; else extra = {type, error}",
     "chosen": "a learner learned that ballot (None: by catch-up) chose value in slot",
     "applied": "a learner applied slot; extra = [outcome digest, [[index in value, reason], ...] of commands skipped]",
     "installed": "a learner replaced its state by a snapshot that covers slots <= slot; extra = state digest",

@@ -14,6 +14,7 @@ from harness.checkers import (
     applied_order,
     availability,
     completeness,
+    crashes,
     durability,
     exactly_once,
     invariants,
@@ -32,6 +33,7 @@ CHECKERS: list[tuple[str, str, Check]] = [
     (module.NAME, module.ABOUT, module.check)
     for module in (
         completeness,
+        crashes,
         agreement,
         validity,
         exactly_once,

@@ -111,14 +111,14 @@ class Host:
         except EOFError:
             return EXIT_STOPPED
         except StorageFault as error:
-            return self._give_up(EXIT_STORAGE, "failed", error)
+            return self._give_up(EXIT_STORAGE, error)
         except ProtocolViolation as error:
-            return self._give_up(EXIT_VIOLATION, "violation", error)
+            return self._give_up(EXIT_VIOLATION, error)
         except RecordLost as error:
             print(error, file=sys.stderr, flush=True)
             return EXIT_RECORD
         except Exception as error:
-            return self._give_up(EXIT_CRASHED, "failed", error)
+            return self._give_up(EXIT_CRASHED, error)
         return EXIT_STOPPED
 
     # -- the loop -----------------------------------------------------------------------------------------------------
@@ -234,14 +234,14 @@ class Host:
         self._trace("stopped", None, extra.get("commit", 0), None, extra)
         self._flush_record()
 
-    def _give_up(self, code: int, kind: str, error: Exception) -> int:
-        text = f"{type(error).__name__}: {error}"
+    def _give_up(self, code: int, error: Exception) -> int:
+        name = type(error).__name__
         if code == EXIT_CRASHED:
             traceback.print_exc()
         else:
-            print(text, file=sys.stderr, flush=True)
+            print(f"{name}: {error}", file=sys.stderr, flush=True)
         try:
-            self.recorder.trace(time.monotonic_ns(), kind, None, 0, None, text)
+            self.recorder.trace(time.monotonic_ns(), "stopped", None, 0, None, {"type": name, "error": str(error)})
             self.recorder.flush()
         except OSError as lost:
             print(f"and its record cannot be written: {lost}", file=sys.stderr, flush=True)
