@@ -34,6 +34,8 @@ class Election(Agent):
         """Highest round known: own tries (durable) and those seen."""
         self.leader: int = -1
         self.leader_ballot: Ballot = NO_BALLOT
+        self.polled: Ballot = NO_BALLOT
+        """The ballot the latest pre-vote asked about."""
         self.pre_votes: set[int] = set()
         self.failures = 0
         self.wait_ns = 0
@@ -117,14 +119,15 @@ class Election(Agent):
         """A node that was away must not raise its round before a quorum would promise (Ongaro's thesis, section 9.6)."""
         self.state = POLLING
         self.pre_votes = set()
-        ballot = self.next_ballot()
+        self.polled = self.next_ballot()
         for acceptor in self.config.acceptors:
-            self.send(acceptor, PreVote(ballot))
+            self.send(acceptor, PreVote(self.polled))
         self.await_leader()
 
     def on_pre_vote_reply(self, source: int, message: PreVoteReply) -> None:
+        """A grant counts although it tells of a higher round: phase 1 then takes a round above that one."""
         self.note_round(message.promised)
-        if self.state != POLLING or not message.granted or message.ballot != self.next_ballot():
+        if self.state != POLLING or not message.granted or message.ballot != self.polled:
             return
         self.pre_votes.add(source)
         if self.is_quorum(self.pre_votes):

@@ -72,7 +72,9 @@ class HandCluster:
                 self.oracles.observe(agent, incarnation, self.now_ns, kind, ballot, slot, value, extra)
 
             share = agent / len(self.nodes)
-            node = Node(self.configs[agent], incarnation, self.disks[agent], lambda share=share: share, trace, self.parts)
+            node = Node(
+                self.configs[agent], incarnation, self.disks[agent], lambda share=share: share, trace, self.parts
+            )
             self.nodes[agent] = node
             node.start(self.now_ns)
             self.sync(agent)
@@ -110,8 +112,9 @@ class HandCluster:
 
     # -- messages -------------------------------------------------------------------------------------------------------
 
-    def inject(self, packet: Packet, *, sync: bool = True) -> None:
+    def inject(self, packet: Packet | tuple[int, int, int, AnyMessage], *, sync: bool = True) -> None:
         """Hand a message to its target, as the network would; then let its log become durable."""
+        packet = Packet(*packet)
         if packet.target >= FIRST_CLIENT_ADDRESS:
             assert isinstance(packet.message, Reply)
             self.replies.append(packet.message)
@@ -140,9 +143,7 @@ class HandCluster:
             self.wire.remove(packet)
         return chosen
 
-    def under_way(
-        self, kind: type | None = None, source: int | None = None, target: int | None = None
-    ) -> list[Packet]:
+    def under_way(self, kind: type | None = None, source: int | None = None, target: int | None = None) -> list[Packet]:
         return [
             packet
             for packet in self.wire
