@@ -1,0 +1,47 @@
+# Two commands set everything up on a fresh machine: `make torture` and `make test`.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+
+.DEFAULT_GOAL := help
+.PHONY: help torture test test-slow check format bench clean
+
+help: ## print this
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@echo "setting up $(VENV) …"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+torture: $(STAMP) ## the main job: torture a real cluster, simulate schedules, write the report (about two minutes)
+	@$(BIN)/torture run --duration 60s
+	@echo
+	@$(BIN)/torture simulate --for 20s
+
+test: $(STAMP) ## the tests (about 6 minutes at most on two cores)
+	@$(BIN)/pytest -q -n $(JOBS) -m "not slow"
+
+test-slow: $(STAMP) ## the slow tests: thousands of schedules, a thousand kills
+	@$(BIN)/pytest -q -n $(JOBS) -m slow
+
+check: $(STAMP) ## format, lint and types
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+format: $(STAMP) ## format the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: $(STAMP) ## measure speed side by side with other systems, write the tables
+	@$(BIN)/python -m benchmarks
+
+clean: ## remove the virtual environment and caches; runs in store/ stay
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
