@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from harness.checkers import evidence
 from harness.checkers.availability import windows
 from harness.checkers.case import Call, Case
@@ -85,14 +87,34 @@ def assemble(
         mutant=None if plan.mutant is None else plan.mutant.id,
         started_ns=started,
         duration_ns=case.ended_ns - started,
-        healed_ns=case.healed_ns,
+        healed_ns=_since(started, case.healed_ns),
         reproduce=reproduce,
-        checks=tuple(checks),
-        faults=faults,
+        checks=tuple(_check_since(started, check) for check in checks),
+        faults=tuple(
+            msgspec.structs.replace(
+                fault, begin_ns=_since(started, fault.begin_ns), end_ns=_since(started, fault.end_ns)
+            )
+            for fault in faults
+        ),
         counts=counts(case),
         metrics=metrics(case.calls, faults, started, case.healed_ns or case.ended_ns),
         environment=dict(environment),
         files={name: about for name, about in FILES.items() if (directory / name).exists()},
+    )
+
+
+def _since(started_ns: int, time_ns: int | None) -> int | None:
+    """Results tell times since the run began."""
+    return None if time_ns is None else time_ns - started_ns
+
+
+def _check_since(started_ns: int, check: CheckResult) -> CheckResult:
+    return msgspec.structs.replace(
+        check,
+        violations=tuple(
+            msgspec.structs.replace(one, time_ns=max(0, one.time_ns - started_ns)) if one.time_ns else one
+            for one in check.violations
+        ),
     )
 
 
