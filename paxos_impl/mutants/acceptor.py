@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import msgspec
+
 from paxos_impl.acceptor import Acceptor
-from paxos_impl.messages import Ballot
+from paxos_impl.log import Checkpoint, PromiseRecord, VoteRecord
+from paxos_impl.messages import NO_BALLOT, Ballot, PastVote, Prepare, Promise, Value
 from paxos_impl.mutants.registry import mutant
 
 
@@ -22,6 +27,21 @@ class PromiseNotLogged(Acceptor):
 
 
 @mutant(
+    "A02",
+    "a vote is not written to the log",
+    rule="a vote is durable before it is said",
+    paper="The Part-Time Parliament, 2.3",
+    breaks="AD",
+    source="the seed package (amnesia)",
+    oracle="vote",
+    difficulty="easy",
+)
+class VoteNotLogged(Acceptor):
+    def log_vote(self, ballot: Ballot, slot: int, value: Value) -> None:
+        pass
+
+
+@mutant(
     "A04",
     "accepting does not raise the promise",
     rule="accepting is promising",
@@ -33,3 +53,245 @@ class PromiseNotLogged(Acceptor):
 class AcceptDoesNotPromise(Acceptor):
     def raise_promise(self, ballot: Ballot) -> None:
         pass
+
+
+@mutant(
+    "A05",
+    "accepts without looking at the promise",
+    rule="accept unless a higher ballot was promised",
+    paper="Paxos Made Simple, 2.2",
+    breaks="A",
+    oracle="promise",
+    difficulty="easy",
+)
+class AcceptIgnoresPromise(Acceptor):
+    def may_accept(self, ballot: Ballot, slot: int) -> bool:
+        return True
+
+
+@mutant(
+    "A07",
+    "in a slot it voted in, a lower ballot's Accept overwrites the vote",
+    rule="accept unless a higher ballot was promised",
+    paper="Paxos Made Simple, 2.2",
+    breaks="A",
+    source="the seed package, second half",
+    oracle="promise",
+)
+class LowerBallotOverwrites(Acceptor):
+    def may_accept(self, ballot: Ballot, slot: int) -> bool:
+        return slot in self.votes or super().may_accept(ballot, slot)
+
+
+@mutant(
+    "A08",
+    "a promise leaves out the votes",
+    rule="a promise tells every vote",
+    paper="Paxos Made Simple, 2.2, phase 1b",
+    breaks="A",
+    oracle="vote",
+    difficulty="easy",
+)
+class PromiseWithoutVotes(Acceptor):
+    def promise_content(self, slot: int) -> list[PastVote]:
+        return [vote for vote in super().promise_content(slot) if vote.chosen]
+
+
+@mutant(
+    "A09",
+    "a promise leaves out the slots known chosen",
+    rule="a promise tells every vote and every chosen value",
+    paper="Paxos Made Simple, 3",
+    breaks="A",
+    source="paxi (reproduced)",
+    oracle="vote",
+    deployments=("collapsed",),
+)
+class PromiseWithoutChosen(Acceptor):
+    def promise_content(self, slot: int) -> list[PastVote]:
+        return [vote for vote in super().promise_content(slot) if not vote.chosen]
+
+
+@mutant(
+    "A11",
+    "a new promise forgets the votes",
+    rule="votes outlive promises",
+    paper="The Part-Time Parliament, 2.3",
+    breaks="A",
+    oracle="vote",
+    difficulty="easy",
+)
+class PromiseResetsVotes(Acceptor):
+    def make_promise(self, ballot: Ballot) -> None:
+        super().make_promise(ballot)
+        self.votes.clear()
+
+
+@mutant(
+    "A17",
+    "one variable for the ballot promised and the ballot voted in",
+    rule="prevVote keeps the ballot of the vote",
+    paper="The Part-Time Parliament, 2.3",
+    breaks="A",
+    source="EPaxos, arXiv 1906.10917",
+    oracle="vote",
+)
+class VoteToldAtPromise(Acceptor):
+    def promise_content(self, slot: int) -> list[PastVote]:
+        content = super().promise_content(slot)
+        return [vote if vote.chosen else msgspec.structs.replace(vote, ballot=self.promised) for vote in content]
+
+
+@mutant(
+    "A20",
+    "a vote read back from the log does not raise the promise",
+    rule="accepting is promising, over restarts too",
+    paper="Paxos Made Simple, 2.2",
+    breaks="A",
+    oracle="promise",
+)
+class RecoveredVoteDoesNotPromise(Acceptor):
+    def recover_vote(self, record: VoteRecord) -> None:
+        promised = self.promised
+        super().recover_vote(record)
+        self.promised = promised
+
+
+@mutant(
+    "A21",
+    "the checkpoint leaves out the promise",
+    rule="a checkpoint holds all that must not be forgotten",
+    paper="Paxos Made Live, 5.5",
+    breaks="A",
+    oracle="promise",
+)
+class CheckpointWithoutPromise(Acceptor):
+    def checkpoint(self, slot: int, state: bytes, round_: int, chosen: tuple[tuple[int, Value], ...]) -> Checkpoint:
+        made = super().checkpoint(slot, state, round_, chosen)
+        return msgspec.structs.replace(made, promised=NO_BALLOT)
+
+
+@mutant(
+    "A22",
+    "the checkpoint leaves out the votes",
+    rule="a checkpoint holds all that must not be forgotten",
+    paper="Paxos Made Live, 5.5",
+    breaks="AD",
+    oracle="vote",
+)
+class CheckpointWithoutVotes(Acceptor):
+    def checkpoint(self, slot: int, state: bytes, round_: int, chosen: tuple[tuple[int, Value], ...]) -> Checkpoint:
+        made = super().checkpoint(slot, state, round_, chosen)
+        return msgspec.structs.replace(made, votes=())
+
+
+@mutant(
+    "A23",
+    "a promise of many pages says that its first page is the last",
+    rule="a promise tells every vote",
+    paper="Paxos Made Simple, 2.2, phase 1b",
+    breaks="A",
+    oracle="vote",
+    difficulty="hard",
+)
+class FirstPageIsLast(Acceptor):
+    def promise_pages(self, message: Prepare) -> Iterator[Promise]:
+        first = next(iter(super().promise_pages(message)))
+        yield msgspec.structs.replace(first, last=True)
+
+
+@mutant(
+    "A24",
+    "a promise begins one slot too high",
+    rule="a promise tells every vote in the slots asked for",
+    paper="Paxos Made Simple, 3",
+    breaks="A",
+    oracle="vote",
+)
+class PromiseSkipsFirstSlot(Acceptor):
+    def promise_content(self, slot: int) -> list[PastVote]:
+        return super().promise_content(slot + 1)
+
+
+@mutant(
+    "A25",
+    "the same value again at a higher ballot is acknowledged, but not recorded as a new vote",
+    rule="a vote bears the ballot it was cast in",
+    paper="Paxos Made Simple, 2.2",
+    breaks="A",
+    oracle="decision, vote",
+)
+class SameValueIsNoNewVote(Acceptor):
+    def has_voted(self, ballot: Ballot, slot: int, value: Value) -> bool:
+        vote = self.votes.get(slot)
+        return vote is not None and vote[1] == value
+
+
+@mutant(
+    "A26",
+    "cutting the log forgets the votes above the cut as well",
+    rule="only chosen slots covered by snapshots are cut",
+    paper="Paxos Made Live, 5.5",
+    breaks="A",
+    oracle="vote",
+)
+class CutsAllVotes(Acceptor):
+    def cut(self, floor: int) -> None:
+        if floor > self.floor:
+            self.votes.clear()
+        super().cut(floor)
+
+
+@mutant(
+    "A27",
+    "promises a lower ballot after a higher one",
+    rule="P1a",
+    paper="Paxos Made Simple, 2.2",
+    breaks="A",
+    oracle="promise",
+    difficulty="easy",
+)
+class PromisesAnything(Acceptor):
+    def on_prepare(self, source: int, message: Prepare) -> None:
+        self.promised = min(self.promised, message.ballot)
+        super().on_prepare(source, message)
+
+
+@mutant(
+    "A28",
+    "recovery reads the votes behind the checkpoint, not the promises",
+    rule="neither promise nor votes sink, over all incarnations",
+    paper="The Part-Time Parliament, 2.3",
+    breaks="A",
+    oracle="promise",
+)
+class PromiseNotRecovered(Acceptor):
+    def recover_promise(self, record: PromiseRecord) -> None:
+        pass
+
+
+@mutant(
+    "AQ1",
+    "a repeated Accept is known by its ballot alone",
+    rule="a repeated Accept is answered again",
+    breaks="",
+    equivalent="a ballot has one value a slot, so the value need not be compared",
+    paper="Paxos Made Simple, 2.2",
+)
+class KnowsVoteByBallot(Acceptor):
+    def has_voted(self, ballot: Ballot, slot: int, value: Value) -> bool:
+        vote = self.votes.get(slot)
+        return vote is not None and vote[0] == ballot
+
+
+@mutant(
+    "AQ2",
+    "a repeated Prepare of the promised ballot is refused",
+    rule="P1a",
+    breaks="",
+    equivalent="the candidate loses one promise at most and tries again with a higher ballot",
+    paper="Paxos Made Simple, 2.2",
+)
+class StrictPrepare(Acceptor):
+    def may_promise(self, ballot: Ballot) -> bool:
+        return self.precedes(self.promised, ballot)
