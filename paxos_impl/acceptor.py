@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from paxos_impl.agent import Agent, Context
-from paxos_impl.log import AnyRecord, Checkpoint, PromiseRecord, VoteRecord
+from paxos_impl.log import AnyRecord, Checkpoint, ChosenRecord, PromiseRecord, VoteRecord
 from paxos_impl.messages import (
     NO_BALLOT,
     Accept,
@@ -139,9 +139,17 @@ class Acceptor(Agent):
         return vote is not None and vote[0] == ballot and vote[1] == value
 
     def cast_vote(self, ballot: Ballot, slot: int, value: Value) -> None:
+        self.keep_chosen(slot, value)
         self.votes[slot] = (ballot, value)
         self.log_vote(ballot, slot, value)
         self.trace("accepted", ballot, slot, value)
+
+    def keep_chosen(self, slot: int, value: Value) -> None:
+        """A late Accept of a ballot between may ask for another value than the chosen one: the log keeps the chosen one
+        beside the vote, or recovery would take the vote for it."""
+        chosen = self.decided.get(slot)
+        if chosen is not None and chosen is not value and chosen != value:
+            self.context.log.append(ChosenRecord(slot, chosen))
 
     def log_vote(self, ballot: Ballot, slot: int, value: Value) -> None:
         """The record raises the promise too when it is read back."""

@@ -391,14 +391,23 @@ class Learner(Agent):
         self.known_commit = max(commit, self.learned)
 
     def recover_chosen(self, checkpoint: Checkpoint, records: list[AnyRecord]) -> tuple[int, dict[int, Value]]:
-        """(commit index, value by slot) the log vouches for: the chosen record of a slot, else the vote cast last."""
-        commit = checkpoint.commit
+        """(commit index, value by slot) the log vouches for: the chosen record of a slot, else the vote that stood last when a
+        commit index first covered the slot. A vote cast later may be for another value (a late Accept of a ballot between)."""
+        commit = checkpoint.slot
         values = {slot: value for slot, _, value in checkpoint.votes}
         chosen = dict(checkpoint.chosen)
+
+        def confirm(known: int) -> int:
+            for slot in range(commit + 1, known + 1):
+                if slot not in chosen and slot in values:
+                    chosen[slot] = values[slot]
+            return max(commit, known)
+
+        commit = confirm(checkpoint.commit)
         for record in records:
             if isinstance(record, VoteRecord):
+                commit = confirm(record.commit)
                 values[record.slot] = record.value
-                commit = max(commit, record.commit)
             elif isinstance(record, ChosenRecord):
                 chosen[record.slot] = record.value
         return commit, values | chosen
