@@ -97,14 +97,14 @@ class Acceptor(Agent):
 
     def promise_pages(self, message: Prepare) -> Iterator[Promise]:
         votes: list[PastVote] = []
-        size = page = 0
+        size, start = 0, message.slot
         for vote in self.promise_content(message.slot):
             votes.append(vote)
             size += 32 + value_bytes(vote.value)
             if size >= self.config.page_bytes:
-                yield Promise(message.ballot, page, False, self.floor, tuple(votes))
-                votes, size, page = [], 0, page + 1
-        yield Promise(message.ballot, page, True, self.floor, tuple(votes))
+                yield Promise(message.ballot, start, False, self.floor, tuple(votes))
+                votes, size, start = [], 0, vote.slot + 1
+        yield Promise(message.ballot, start, True, self.floor, tuple(votes))
 
     # -- phase 2b -----------------------------------------------------------------------------------------------------
 

@@ -131,11 +131,12 @@ class PastVote(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Promise(Message, frozen=True, tag=8):
-    """Phase 1b, page ``page`` (from 0); ``last`` marks the final one. ``floor``: slots up to it are chosen but their
-    values are cut from this acceptor's log."""
+    """Phase 1b, in pages. A page tells of all slots from ``start`` to that of its last vote, the ``last`` one of all slots
+    from ``start`` on; so pages of several answers fit together. ``floor``: slots up to it are chosen but their values are
+    cut from this acceptor's log."""
 
     ballot: Ballot
-    page: int
+    start: int
     last: bool
     floor: int
     votes: tuple[PastVote, ...]

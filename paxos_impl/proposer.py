@@ -41,6 +41,9 @@ from paxos_impl.messages import (
     value_bytes,
 )
 
+BEHIND_ALL = 1 << 62
+"""A slot behind every other: a last page tells of all slots up to it."""
+
 RECOVERY_WINDOW = 64
 """Inherited slots in flight: all were open before, so a small window would only make a failover slow."""
 
@@ -57,28 +60,43 @@ class Proposal:
 
 
 class PromiseBook:
-    """Promises of one ballot, by sender: page numbers seen, the last page's number, the votes reported."""
+    """Promises of one ballot, by sender: which slots their pages tell of, where the last page begins, the votes reported.
+
+    An acceptor asked twice may cut its answers into other pages, so pages are joined by the slots they cover, not counted.
+    """
 
     def __init__(self) -> None:
-        self.pages: dict[int, set[int]] = {}
+        self.first_slot = 1
+        """What was asked for: every slot from here on."""
+        self.pages: dict[int, dict[int, int]] = {}
+        """Sender -> first slot of a page -> first slot behind it."""
         self.last_page: dict[int, int] = {}
         self.votes: dict[int, list[PastVote]] = {}
         self.floors: dict[int, int] = {}
 
     def add(self, source: int, message: Promise) -> None:
-        pages = self.pages.setdefault(source, set())
-        if message.page in pages:
+        pages = self.pages.setdefault(source, {})
+        behind = BEHIND_ALL if message.last else message.votes[-1].slot + 1
+        if pages.get(message.start, 0) >= behind:
             return
-        pages.add(message.page)
+        pages[message.start] = behind
         if message.last:
-            self.last_page[source] = message.page
+            self.last_page[source] = message.start
         self.floors[source] = max(self.floors.get(source, 0), message.floor)
         for vote in message.votes:
             self.votes.setdefault(vote.slot, []).append(vote)
 
     def complete(self) -> list[int]:
-        """Senders all of whose pages are here."""
-        return [source for source, last in self.last_page.items() if len(self.pages[source]) == last + 1]
+        """Senders whose pages tell of every slot that was asked for."""
+        return [source for source in self.last_page if self.told(source) == BEHIND_ALL]
+
+    def told(self, source: int) -> int:
+        """The first slot the sender's pages do not tell of."""
+        told = self.first_slot
+        for start, behind in sorted(self.pages[source].items()):
+            if start <= told:
+                told = max(told, behind)
+        return told
 
 
 class Proposer(Election):
@@ -126,7 +144,7 @@ class Proposer(Election):
         self.promises = self.make_book()
         self.commit = self.known_prefix()
         self.chosen_above = set()
-        self.first_slot = self.first_slot_to_prepare()
+        self.first_slot = self.promises.first_slot = self.first_slot_to_prepare()
         self.trace("prepare", self.ballot, self.first_slot)
         self.send_prepare(self.config.acceptors)
         self.set_timer("retransmit", self.config.retransmit_ns)

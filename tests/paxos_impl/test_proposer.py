@@ -1,0 +1,109 @@
+"""Proposer: phase 1 in pages, which value it may propose, what counts as chosen, what it repeats and what it refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paxos_impl.messages import (
+    Accept,
+    Command,
+    PastVote,
+    Prepare,
+    PreVote,
+    PreVoteReply,
+    Promise,
+)
+from paxos_impl.proposer import PromiseBook
+
+VALUE = (Command(1, 1, 1, "write", "k", "x" * 40),)
+
+
+def page(start: int, slots: list[int], *, last: bool, floor: int = 0) -> Promise:
+    votes = tuple(PastVote(slot, (1, 0), VALUE, False) for slot in slots)
+    return Promise((2, 1), start, last, floor, votes)
+
+
+# -- promises in pages ------------------------------------------------------------------------------------------------
+
+
+def test_a_promise_counts_when_its_pages_tell_of_every_slot_asked_for() -> None:
+    book = PromiseBook()
+    book.first_slot = 5
+    book.add(0, page(8, [8, 9], last=True))
+    assert book.complete() == []
+    book.add(0, page(5, [5, 7], last=False))
+    assert book.complete() == [0]
+    assert sorted(book.votes) == [5, 7, 8, 9]
+
+
+def test_pages_of_two_answers_never_hide_a_slot() -> None:
+    """Asked again, an acceptor that has cut its log meanwhile answers with other pages: slots 11 to 20 are still missing."""
+    book = PromiseBook()
+    book.add(0, page(1, list(range(1, 11)), last=False))
+    book.add(0, page(21, list(range(21, 26)), last=True, floor=10))
+    assert book.complete() == []
+    book.add(0, page(1, list(range(11, 21)), last=False, floor=10))
+    assert book.complete() == [0]
+    assert sorted(book.votes) == list(range(1, 26))
+
+
+def test_repeated_pages_add_nothing() -> None:
+    book = PromiseBook()
+    for _ in range(3):
+        book.add(0, page(1, [1], last=False))
+        book.add(1, page(1, [1], last=True))
+    assert book.complete() == [1]
+    assert len(book.votes[1]) == 2
+
+
+@given(
+    cuts=st.lists(st.lists(st.integers(1, 30), max_size=6), min_size=1, max_size=4),
+    arrivals=st.lists(st.integers(0, 1000), max_size=30),
+)
+def test_a_complete_promise_tells_every_vote(cuts: list[list[int]], arrivals: list[int]) -> None:
+    """Several answers, each cut into pages elsewhere, arrive in any order, some not at all."""
+    voted = list(range(1, 31, 2))
+    pages = []
+    for cut in cuts:
+        starts = [1]
+        for at in sorted(set(cut)):
+            below = [slot for slot in voted if starts[-1] <= slot <= at]
+            if below:
+                pages.append(page(starts[-1], below, last=False))
+                starts.append(below[-1] + 1)
+        pages.append(page(starts[-1], [slot for slot in voted if slot >= starts[-1]], last=True))
+    book = PromiseBook()
+    for arrival in arrivals:
+        book.add(0, pages[arrival % len(pages)])
+    if book.complete():
+        assert sorted(book.votes) == voted
+
+
+def test_a_new_leader_waits_for_all_pages(hand_cluster: Any) -> None:
+    cluster = hand_cluster(page_bytes=200)
+    cluster.start()
+    for slot in range(1, 9):
+        cluster.inject((0, 1, 1, Accept((1, 0), slot, VALUE, 0)))
+    cluster.wire.clear()
+    cluster.cut = {(1, 0), (0, 1)}
+    cluster.now_ns += 300_000_000
+    cluster.fire(2, "election")
+    for kind in (PreVote, PreVoteReply, Prepare):
+        cluster.deliver(kind=kind)
+    cluster.kill(0)
+    pages = cluster.lose(kind=Promise, source=1)
+    assert len(pages) > 2 and [packet.message.last for packet in pages][-2:] == [False, True]
+    cluster.lose(kind=Promise)
+    proposer = cluster.agent(2).proposer
+    proposer.promises.pages.pop(0, None)
+    proposer.promises.last_page.pop(0, None)
+    for packet in reversed(pages[1:]):
+        cluster.inject(packet)
+        assert proposer.state == "preparing"
+    cluster.inject(pages[0])
+    assert proposer.state == "leading"
+    assert [slot for slot in proposer.proposals] == list(range(1, 9))
+    assert all(proposal.value == VALUE for proposal in proposer.proposals.values())
