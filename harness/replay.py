@@ -5,14 +5,22 @@ In the simulator and in lockstep a replay is exact: same verdict, same digest. O
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.errors import UserError
+from harness.errors import HarnessFault, UserError
 from harness.store import load_plan_or_run, read_environment
-from nemesis.plan import Plan
+from nemesis.plan import MILLISECOND, Plan
+
+if TYPE_CHECKING:
+    from harness.worlds.simulated.world import SimulatedRun
+
+REAL_ELECTION_NS = 200 * MILLISECOND
+"""Lowest election timeout on free processes."""
 
 
 class Try(msgspec.Struct, frozen=True):
@@ -90,20 +98,48 @@ def runner(world: str) -> Runner:
     if world == "simulated":
         return simulated
     if world == "lockstep":
-        from harness.worlds.lockstep.world import replay_in_lockstep
-
-        return replay_in_lockstep
+        return lockstep
     if world == "free":
-        from harness.run import replay_free
-
-        return replay_free
+        return free
     raise UserError(f"unknown world {world!r}; there are simulated, lockstep, free")
 
 
 def simulated(plan: Plan) -> Try:
     from harness.worlds.simulated.world import simulate
 
-    run = simulate(plan)
+    return _as_try(simulate(plan))
+
+
+def lockstep(plan: Plan) -> Try:
+    from harness.worlds.lockstep.world import run_in_lockstep
+
+    return _as_try(run_in_lockstep(plan))
+
+
+def free(plan: Plan) -> Try:
+    """One run on free processes, judged from its record. A plan in virtual time is stretched to real time."""
+    from harness.judgement import judge_run
+    from harness.results import Verdict
+    from harness.run import run_real
+
+    with tempfile.TemporaryDirectory(prefix="paxos-replay-") as store:
+        outcome = run_real(in_real_time(plan), Path(store))
+        results = judge_run(outcome.directory)
+    if outcome.interrupted:
+        raise KeyboardInterrupt
+    if results.verdict is Verdict.ERROR:
+        raise HarnessFault(results.sentence)
+    found = [violation for check in results.checks for violation in check.violations]
+    return Try(found[0].rule if found else "", found[0].sentence if found else "", "")
+
+
+def in_real_time(plan: Plan) -> Plan:
+    """Real pauses err by some 10 ms, so election timeouts below ``REAL_ELECTION_NS`` are stretched, with everything else."""
+    wanted = max(plan.timing.scale, REAL_ELECTION_NS / plan.timing.election_timeout_ns)
+    return msgspec.structs.replace(plan, timing=msgspec.structs.replace(plan.timing, scale=wanted))
+
+
+def _as_try(run: SimulatedRun) -> Try:
     first = run.violations[0] if run.violations else None
     return Try(first.rule if first else "", first.sentence if first else "", run.digest)
 

@@ -17,9 +17,10 @@ from typing import Any
 
 import msgspec
 
+from harness.checkers import endgame
 from harness.checkers.online import OnlineOracles
 from harness.clients.open_loop import OpenLoop
-from harness.cluster_setup import agent_specs, agents_playing, make_client_config, make_config, make_parts
+from harness.cluster_setup import AgentSpec, agent_specs, agents_playing, make_client_config, make_config, make_parts
 from harness.record import AgentEvent, FaultEvent, Operation
 from harness.results import Violation
 from harness.workloads.mixed import MixedWorkload
@@ -30,7 +31,7 @@ from nemesis.conductor import Conductor
 from nemesis.faults import Parameter
 from nemesis.plan import Plan
 from nemesis.port import AgentView, Evidence, LinkRule, NotSupported
-from paxos_impl.agent import ProtocolViolation
+from paxos_impl.agent import Config, ProtocolViolation
 from paxos_impl.log import StorageFault
 from paxos_impl.messages import (
     FIRST_CLIENT_ADDRESS,
@@ -111,18 +112,26 @@ class SimulatedWorld:
         self.faults: list[FaultEvent] = []
         self.recording = Recording() if record else None
         self.crashes: list[Violation] = []
+        self.endings: list[Violation] = []
+        """What was found when the run was over."""
+        self.history: list[Operation] = [] if self.recording is None else self.recording.history
         self.last_leader: int | None = None
         self._digest = hashlib.blake2b(digest_size=16)
         self._block: list[Any] = []
         self._encode = msgspec.msgpack.Encoder().encode
         parts = make_parts(plan) if parts is None else parts
         specs = agent_specs(plan)
-        self.processes = [
-            SimulatedProcess(spec, make_config(plan, spec.id), parts, plan.seed, self._observe) for spec in specs
-        ]
+        self.processes: list[SimulatedProcess] = []
+        for spec in specs:
+            self.processes.append(self.make_process(spec, make_config(plan, spec.id), parts))
         voters = frozenset(agents_playing(plan, "acceptor"))
         self.oracles = OnlineOracles(voters, len(voters) // 2 + 1, {spec.id: spec.name for spec in specs})
-        self._oracle_handlers = self.oracles.handlers if oracles else {}
+        self.ledger = endgame.Ledger({spec.id: spec.name for spec in specs}, frozenset(agents_playing(plan, "learner")))
+        self._oracle_handlers: dict[str, tuple[Callable[..., None], ...]] = {}
+        if oracles:
+            self._oracle_handlers.update(self.oracles.handlers)
+            for kind, handler in self.ledger.handlers.items():
+                self._oracle_handlers[kind] = (*self._oracle_handlers.get(kind, ()), handler)
         draw = Random(f"{plan.seed}/clients").random
         workload = MixedWorkload(plan.workload, Random(f"{plan.seed}/workload").random, "v")
         self.clients = OpenLoop(
@@ -143,6 +152,10 @@ class SimulatedWorld:
         for process in self.processes:
             process.disk.on_append = self._append_hook(process)
 
+    def make_process(self, spec: AgentSpec, config: Config, parts: Parts) -> SimulatedProcess:
+        """One agent's process; another world may make other ones."""
+        return SimulatedProcess(spec, config, parts, self.plan.seed, self._observe)
+
     # -- the run --------------------------------------------------------------------------------------------------------
 
     def run(self) -> SimulatedRun:
@@ -152,7 +165,7 @@ class SimulatedWorld:
         self._close_digest()
         return SimulatedRun(
             self.plan,
-            self.crashes + self.oracles.violations,
+            self.crashes + self.oracles.violations + self.endings,
             self._digest.hexdigest(),
             self.steps + self.network.decisions,
             self.commands,
@@ -181,6 +194,8 @@ class SimulatedWorld:
         loop.run_until(loop.now_ns + plan.settle_ns)
         self._check_convergence()
         self._stop()
+        if self._oracle_handlers:
+            self._check_end()
 
     def _heal(self) -> None:
         self.conductor.heal_all()
@@ -222,6 +237,11 @@ class SimulatedWorld:
             self.crashes.append(
                 Violation("liveness/down", f"{', '.join(lost)} did not come back after the heal", self.loop.now_ns)
             )
+
+    def _check_end(self) -> None:
+        """What only the whole run shows."""
+        case = endgame.case_of(self.plan, self.ledger, self.history, self.faults, self.clients.places)
+        self.endings = endgame.judge(case, self.ledger)
 
     def _stop(self) -> None:
         for process in self.processes:
@@ -275,7 +295,7 @@ class SimulatedWorld:
             else:
                 for target, message in outbox:
                     send(source, incarnation, target, message)
-        if node.log.wants_sync:
+        if node.wants_sync:
             node.begin_sync()
             disk = self.plan.disk
             latency_ns = disk.sync_ns + int(process.disk_draw() * disk.jitter_ns) + process.sync_extra_ns
@@ -485,8 +505,7 @@ class SimulatedWorld:
     def _record_operation(self, operation: Operation) -> None:
         if operation.type == "ok":
             self.commands += 1
-        if self.recording is not None:
-            self.recording.history.append(operation)
+        self.history.append(operation)
 
     def _record_fault(self, edge: Any, fault: int, kind: str, targets: tuple[str, ...], evidence: Evidence) -> None:
         row = FaultEvent(self.loop.now_ns, edge, fault, kind, targets, evidence)
