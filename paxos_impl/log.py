@@ -123,7 +123,7 @@ class Log:
 
     def append(self, record: AnyRecord) -> None:
         """Add a record; it reaches the operating system with the next ``flush``."""
-        data = self.frame(record, self.end, self.durable)
+        data = self.frame(record, self.end, max(self.durable, 0))
         self._pending.append(data)
         self.end += len(data)
 
@@ -328,8 +328,11 @@ class Log:
         return records
 
     def durable_after_recovery(self, known: int, end: int) -> int:
-        """What was read back may have stood in the page cache only: durable is what was known so before, until a sync."""
-        return min(known, end)
+        """What was read back may have stood in the page cache only: durable is what was known so before, until a sync.
+
+        It is never all, for also a name (of a checkpoint just renamed) may be lost: nothing leaves before that sync.
+        """
+        return min(known, end - 1)
 
     def read_record(self, data: bytes, position: int, offset: int) -> tuple[AnyRecord, int, int] | None:
         """(record, known-durable offset, bytes) at ``position``, or None if what stands there is not a good record."""

@@ -58,8 +58,8 @@ class HandCluster:
 
     # -- processes ------------------------------------------------------------------------------------------------------
 
-    def start(self, *agents: int) -> None:
-        """Bring agents up (all, if none is named); their first syncs end at once."""
+    def start(self, *agents: int, sync: bool = True) -> None:
+        """Bring agents up (all, if none is named); their first syncs end at once, unless ``sync`` is false."""
         for agent in agents or range(len(self.nodes)):
             self.incarnations[agent] += 1
             incarnation = self.incarnations[agent]
@@ -77,7 +77,8 @@ class HandCluster:
             )
             self.nodes[agent] = node
             node.start(self.now_ns)
-            self.sync(agent)
+            if sync:
+                self.sync(agent)
 
     def kill(self, *agents: int) -> None:
         """SIGKILL: memory is gone, the page cache stays."""

@@ -105,5 +105,5 @@ def test_a_new_leader_waits_for_all_pages(hand_cluster: Any) -> None:
         assert proposer.state == "preparing"
     cluster.inject(pages[0])
     assert proposer.state == "leading"
-    assert [slot for slot in proposer.proposals] == list(range(1, 9))
+    assert list(proposer.proposals) == list(range(1, 9))
     assert all(proposal.value == VALUE for proposal in proposer.proposals.values())
