@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal
 
@@ -103,6 +103,8 @@ class Case:
         self.run = run
         self.plan = plan
         self.roster: Roster = roster_of(plan.cluster)
+        self.places: Mapping[int, int] = {}
+        """Process number -> logical client, where that is known; else ``roster.client_of`` tells."""
         self.problems: dict[Part, list[str]] = {"history": [], "decided": [], "trace": [], "faults": []}
 
     def _note_damage(self, part: Part, already: int) -> None:

@@ -26,7 +26,7 @@ def check(case: Case) -> CheckResult:
     if healed is None:
         return CheckResult(NAME, Verdict.INCONCLUSIVE, "the record does not tell when all was healed", about=ABOUT)
     bound = case.plan.settle_ns
-    asked = _asked_after(case.calls, healed)
+    asked = _asked_after(case, healed)
     violations = [*_no_progress(asked, healed, bound, case.ended_ns), *_not_converged(case, healed)]
     stats = {
         "healed_ns": healed,
@@ -40,11 +40,12 @@ def check(case: Case) -> CheckResult:
     return conclude(NAME, ABOUT, case, ("decided", "history"), violations, summary, stats)
 
 
-def _asked_after(calls: Iterable[Call], healed: int) -> dict[int, list[Call]]:
+def _asked_after(case: Case, healed: int) -> dict[int, list[Call]]:
     asked: dict[int, list[Call]] = {}
-    for call in calls:
+    for call in case.calls:
         if call.f in KNOWN and call.call_ns >= healed:
-            asked.setdefault(client_of(call.process), []).append(call)
+            client = case.places.get(call.process, client_of(call.process))
+            asked.setdefault(client, []).append(call)
     return asked
 
 

@@ -72,9 +72,11 @@ class OpenLoop:
         self._errands: deque[Intent] = deque()
         self._deadlines: list[tuple[int, int]] = []
         self._by_client: dict[int, LogicalClient] = {}
+        self.places: dict[int, int] = {}
+        """Client id -> the logical client that bears or bore it."""
         self.clients = [LogicalClient(index, self._new_session()) for index in range(workload.clients)]
         for client in self.clients:
-            self._by_client[client.session.client] = client
+            self._adopt(client)
         self._idle = deque(self.clients)
 
     # -- host side ------------------------------------------------------------------------------------------------------
@@ -150,6 +152,10 @@ class OpenLoop:
         self._serial += 1
         return self.make_session(self.address << CLIENT_SERIAL_BITS | self._serial, self.config, self.draw)
 
+    def _adopt(self, client: LogicalClient) -> None:
+        self._by_client[client.session.client] = client
+        self.places[client.session.client] = client.index
+
     def _begin(self, client: LogicalClient, intended_ns: int, now_ns: int) -> None:
         intent = self._errands.popleft() if self._errands else self.intents.next()
         client.intent = intent
@@ -220,7 +226,7 @@ class OpenLoop:
         if finished.type == "info":
             del self._by_client[session.client]
             client.session = self._new_session()
-            self._by_client[client.session.client] = client
+            self._adopt(client)
 
 
 def _asked(intent: Intent) -> object:

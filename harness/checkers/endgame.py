@@ -1,0 +1,138 @@
+"""Endgame: what can be judged only when a simulated run is over, from what is in memory, at almost no cost.
+
+The online oracles see each step; these see the whole: clients' answers against the agreed log (witness), commands executed
+once (exactly-once), only requested ones chosen (validity), acknowledged writes back after the last power cut (durability),
+progress of every logical client and a settled leadership after the heal (liveness). The cores are those of the offline
+checkers; here they get a ``Case`` that was never on disk. It keeps the first learner of each slot only: that the others
+agree is seen online.
+
+Does not judge: the black-box view of the history (``linearizability``), evidence of faults (a schedule need not have any).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import astuple
+
+from harness.checkers import durability, exactly_once, liveness, validity, witness
+from harness.checkers.case import Case, Chosen, Learner
+from harness.record import AgentEvent, Command, FaultEvent, Operation, RecordedRun
+from harness.results import Violation
+from nemesis.plan import Plan
+
+CHECKS = (validity.check, exactly_once.check, durability.check, witness.check, liveness.check)
+SETTLED_TIMEOUTS = 10
+"""Election timeouts after the heal within which the leadership must have settled."""
+
+
+class Ledger:
+    """What the end needs to know of the agents; its ``handlers`` stand beside those of the online oracles."""
+
+    def __init__(self, names: Mapping[int, str], learners: frozenset[int]) -> None:
+        self.names = names
+        self.learners = learners
+        self.log: dict[int, Chosen] = {}
+        self.applied: dict[int, tuple[Learner, AgentEvent]] = {}
+        """Slot -> who applied it first."""
+        self.position: dict[int, tuple[int, int]] = {}
+        """Learner -> (incarnation, slot its state covers)."""
+        self.leaders: list[tuple[int, int]] = []
+        """(time, agent) of each beginning leadership."""
+        self.handlers = {
+            "chosen": self.on_chosen,
+            "applied": self.on_applied,
+            "installed": self.on_installed,
+            "started": self.on_started,
+            "leader": self.on_leader,
+        }
+
+    def on_chosen(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
+        if slot not in self.log:
+            self.log[slot] = Chosen(value, (self.names[agent], inc), time_ns, ballot)
+
+    def on_applied(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
+        self.position[agent] = (inc, slot)
+        if slot not in self.applied:
+            self.applied[slot] = ((self.names[agent], inc), AgentEvent(time_ns, "applied", None, slot, value, extra))
+
+    def on_installed(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
+        self.position[agent] = (inc, slot)
+
+    def on_started(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
+        if agent in self.learners:
+            self.position[agent] = (inc, int(extra["commit"]))
+
+    def on_leader(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
+        self.leaders.append((time_ns, agent))
+
+
+class _Memory(RecordedRun):
+    """A record that was never written."""
+
+    def __init__(self, history: list[Operation], faults: list[FaultEvent]) -> None:
+        super().__init__(Path())
+        self._history = history
+        self._faults = faults
+
+    def history(self) -> list[Operation]:
+        return self._history
+
+    def faults(self) -> list[FaultEvent]:
+        return self._faults
+
+
+def case_of(
+    plan: Plan, ledger: Ledger, history: list[Operation], faults: list[FaultEvent], places: Mapping[int, int]
+) -> Case:
+    """``places``: process number of the history -> logical client."""
+    case = Case(_Memory(history, faults), plan)
+    case.places = places
+    case.log = {slot: _recorded(chosen) for slot, chosen in sorted(ledger.log.items())}
+    case.applied_rows = {slot: [first] for slot, first in ledger.applied.items()}
+    case.decided = {
+        (ledger.names[agent], inc): [AgentEvent(0, "started", extra={"commit": slot})]
+        for agent, (inc, slot) in ledger.position.items()
+    }
+    return case
+
+
+def _recorded(chosen: Chosen) -> Chosen:
+    """The same with commands as a record holds them: the agents' own have the same fields in the same order."""
+    value = tuple(Command(*astuple(command)) for command in chosen.value)
+    return Chosen(value, chosen.learner, chosen.time_ns, chosen.ballot)
+
+
+def judge(case: Case, ledger: Ledger) -> list[Violation]:
+    """All violations that the end of a run shows. In memory nothing is ever lost, so what is missing was never there."""
+    found: list[Violation] = []
+    for check in CHECKS:
+        found.extend(check(case).violations)
+    for part, problems in case.problems.items():
+        found.extend(Violation(f"record/{part}", problem) for problem in problems)
+    found.extend(_unsettled(case, ledger))
+    return found
+
+
+def _unsettled(case: Case, ledger: Ledger) -> list[Violation]:
+    """Leaders that come after everything was healed and a leader was elected: somebody deposes a healthy one."""
+    healed = case.healed_ns
+    if healed is None:
+        return []
+    settled = healed + SETTLED_TIMEOUTS * case.plan.timing.election_timeout_ns
+    late = [(time_ns, agent) for time_ns, agent in ledger.leaders if settled < time_ns <= healed + case.plan.settle_ns]
+    if not late:
+        return []
+    names = [ledger.names[agent] for _, agent in late]
+    return [
+        Violation(
+            "liveness/unsettled",
+            f"{names[0]} took over {(late[0][0] - healed) / 1e9:.3f} s after the heal, "
+            f"{SETTLED_TIMEOUTS} election timeouts after which the leadership must have settled",
+            late[0][0],
+            agents=tuple(names[:6]),
+            details={"leaders": len(late)},
+        )
+    ]
