@@ -346,8 +346,9 @@ class Proposer(Election):
 
     def on_truncated(self, source: int, message: Truncated) -> None:
         """An acceptor outside the phase-1 quorum has cut slots this leader proposed in: they were chosen, perhaps under a
-        higher ballot with another value. Only a new phase 1 above them is safe."""
-        if self.state != LEADING or message.ballot != self.ballot:
+        higher ballot with another value. Only a new phase 1 above them is safe. Slots known chosen here need nothing: an
+        Accept came late, or twice."""
+        if self.state != LEADING or message.ballot != self.ballot or message.floor <= self.commit:
             return
         self.on_floor(source, message.floor)
         self.step_down(f"node {source} has cut its log up to slot {message.floor}")

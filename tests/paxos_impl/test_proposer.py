@@ -7,15 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paxos_impl.messages import (
-    Accept,
-    Command,
-    PastVote,
-    Prepare,
-    PreVote,
-    PreVoteReply,
-    Promise,
-)
+from paxos_impl.messages import Accept, Command, PastVote, Prepare, PreVote, PreVoteReply, Promise, Truncated
 from paxos_impl.proposer import PromiseBook
 
 VALUE = (Command(1, 1, 1, "write", "k", "x" * 40),)
@@ -107,3 +99,32 @@ def test_a_new_leader_waits_for_all_pages(hand_cluster: Any) -> None:
     assert proposer.state == "leading"
     assert list(proposer.proposals) == list(range(1, 9))
     assert all(proposal.value == VALUE for proposal in proposer.proposals.values())
+
+
+# -- slots that an acceptor has cut -----------------------------------------------------------------------------------
+
+
+def test_a_late_accept_of_a_cut_slot_does_not_depose_the_leader(hand_cluster: Any, client: int) -> None:
+    cluster = hand_cluster(snapshot_every=2, keep_slots=0)
+    cluster.start()
+    cluster.elect(0)
+    session = cluster.open(0, client)
+    cluster.request(0, Command(client, 1, session, "write", "k", "v"))
+    late = cluster.under_way(kind=Accept, target=2)
+    cluster.quiet()
+    cluster.pass_time(40_000_000)
+    assert cluster.agent(2).acceptor.floor == 2
+    cluster.inject(late[0])
+    assert [packet.message for packet in cluster.under_way(kind=Truncated)] == [Truncated((1, 0), 2)]
+    cluster.quiet()
+    assert cluster.agent(0).proposer.state == "leading"
+
+
+def test_a_leader_that_proposes_in_a_slot_cut_elsewhere_starts_phase_1_anew(hand_cluster: Any) -> None:
+    cluster = hand_cluster()
+    cluster.start()
+    cluster.elect(0)
+    cluster.inject((2, 1, 0, Truncated((1, 0), 40)))
+    proposer, learner = cluster.agent(0).proposer, cluster.agent(0).learner
+    assert proposer.state == "following"
+    assert (learner.known_commit, learner.commit_source) == (40, 2)
