@@ -14,7 +14,8 @@ answer was recorded: then any answer is right. For instance a counter::
             return Illegal(f"cannot read {op.result} from a counter of {state}")
 
 ``keyed``: each key is an object of its own and is checked alone. ``queries``: functions that never change the state (the
-search applies them at once where they fit). ``hopeless(state, op)``: True if no further operations can ever lead from
+search applies them at once where they fit). ``overwrites``: functions that are legal in every state and whose effect does
+not depend on it, such as a write. ``hopeless(state, op)``: True if no further operations can ever lead from
 ``state`` to one in which ``op`` is legal; only to save work, False is always right.
 """
 
@@ -45,12 +46,17 @@ class Model:
     about: ClassVar[str] = ""
     keyed: ClassVar[bool] = False
     queries: ClassVar[frozenset[str]] = frozenset({"read"})
+    overwrites: ClassVar[frozenset[str]] = frozenset()
     functions: ClassVar[frozenset[str]] = frozenset()
     """What it knows; empty: anything."""
     init: State = None
 
     def step(self, state: Any, op: Op) -> Any:
         raise NotImplementedError
+
+    def is_query(self, op: Op) -> bool:
+        """Whether this operation, with the answer it got, never changes the state."""
+        return op.f in self.queries
 
     def hopeless(self, state: Any, op: Op) -> bool:
         return False
@@ -62,10 +68,14 @@ class CasRegister(Model):
     name = "cas-register"
     about = "a register: read, write, cas [expected new]; delete writes a tombstone"
     keyed = True
+    overwrites = frozenset({"write", "delete"})
     functions = frozenset({"read", "write", "cas", "delete"})
 
     def __init__(self, init: Any = None) -> None:
         self.init = freeze(init)
+
+    def is_query(self, op: Op) -> bool:
+        return op.f == "read" or (op.f == "cas" and op.result is not UNKNOWN and not op.result[0])
 
     def step(self, state: Any, op: Op) -> Any:
         if op.f == "read":
@@ -218,6 +228,7 @@ class MultiRegister(Model):
         registers = dict(state)
         changed = False
         for f, key, value in steps:
+            f = str(f).removeprefix(":")
             if f in ("write", "w"):
                 registers[key] = value
                 changed = True

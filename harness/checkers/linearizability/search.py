@@ -6,14 +6,19 @@ at each return the configurations in which it has not are continued by other ope
 is left, the history is not linearizable, and that event shows it.
 
 Prunings, each of which keeps an answer if there is one
-1. *Eager reads*: a query in flight that fits the state takes effect at once; it changes nothing and only gets it done.
-2. *Dominance*: of configurations with the same state and the same operations in flight done, only those that used up a
-   minimal set of pending operations are kept; what the others can do, they can.
-3. *Twins*: pending operations that ask the same are interchangeable; only the first unused one is tried. A pending
+1. *Eager queries*: an operation in flight that changes nothing and fits the state takes effect at once.
+2. *Hidden writes*: a write in flight may always be put right before the next write, where nobody sees it. So a
+   configuration remembers which writes in flight *may hide* (another write took effect since their call): they need not
+   take effect visibly by their return.
+3. *Demand*: a write (or a pending operation) takes effect visibly only at its own return, or if that lets another operation
+   in flight take effect. Whoever needs it later can have it later.
+4. *Dominance*: of configurations with the same state and the same operations done, only those are kept that used up a
+   minimal set of pending operations and may hide a maximal set of writes; what the others can do, they can.
+5. *Twins*: pending operations that ask the same are interchangeable; only the first unused one is tried. A pending
    operation that does not change the state is not tried at all: it may as well never happen.
-4. *Memory*: states are numbered, and each (state, question and answer) is stepped once.
-5. *Hopeless*: a state from which the model knows that an operation in flight can never fit is dropped.
-6. Operations in flight have bits that are used again after their return, so sets stay as small as the concurrency.
+6. *Memory*: states are numbered, and each (state, question and answer) is stepped once.
+7. *Hopeless*: a state from which the model knows that an operation in flight can never fit is dropped.
+8. Operations in flight have bits that are used again after their return, so sets stay as small as the concurrency.
 
 The budget bounds steps and configurations; beyond it the answer is "unknown", never a guess.
 """
@@ -53,13 +58,21 @@ class _Budget(Exception):
     pass
 
 
+Extras = tuple[int, int]
+"""(pending operations used up, writes in flight that may hide), as bits"""
+Configs = dict[tuple[int, int], list[Extras]]
+"""(state, operations in flight that are done) -> the extras that no other ones there dominate"""
+Path = tuple[int, int, int, int]
+"""(state, done, used up, may hide)"""
+
+
 class _Search:
     def __init__(self, ops: list[Op], model: Model, steps: int, configurations: int) -> None:
         self.model = model
         self.steps_left = steps
         self.steps_total = steps
         self.most = configurations
-        self.peak = 0
+        self.peak = 1
         self.state_id: dict[Any, int] = {}
         self.states: list[Any] = []
         self.class_id: dict[Any, int] = {}
@@ -69,22 +82,24 @@ class _Search:
         self.hopeless_of: list[dict[int, bool]] = []
         self.checks_hope = type(model).hopeless is not Model.hopeless
         self.op_class = [self._class(op) for op in ops]
-        self.is_query = [op.f in model.queries for op in ops]
+        self.is_query = [model.is_query(op) for op in ops]
+        self.overwrites = [op.f in model.overwrites for op in ops]
         self.ops = ops
         self.bit_of: dict[int, int] = {}
-        """Operation in flight -> its bit; queries and others apart."""
-        self.flying: list[int] = []
+        """Operation in flight -> its bit."""
         self.queries: list[int] = []
+        """In flight, by what they are; ``writes`` overwrite."""
+        self.writes: list[int] = []
+        self.others: list[int] = []
+        self.write_bits = 0
         self.free_bits: list[int] = []
         self.next_bit = 0
-        self.pending_classes: dict[int, list[int]] = {}
+        self.pending: dict[int, list[int]] = {}
         """Class -> bits (in the used-up set) of its pending operations, in the order they were called."""
         self.pending_count = 0
         self.first_unknown = model.init is UNKNOWN
         """Then a query may tell the first state, and so it changes what is known of it."""
-        start = self._state(model.init)
-        self.configs: dict[tuple[int, int], list[int]] = {(start, 0): [0]}
-        """(state, operations in flight done) -> minimal sets of used-up pending operations."""
+        self.configs: Configs = {(self._state(model.init), 0): [(0, 0)]}
 
     def _class(self, op: Op) -> int:
         identity = (op.f, op.value, op.result)
@@ -111,34 +126,22 @@ class _Search:
             after = table[state] = -1 if isinstance(result, Illegal) else self._state(result)
         return after
 
-    def _hopeless(self, state: int, done: int) -> bool:
-        for position in self.flying:
-            if not done & self.bit_of[position] and self._no_hope(position, state):
-                return True
-        return any(not done & self.bit_of[position] and self._no_hope(position, state) for position in self.queries)
-
     def _no_hope(self, position: int, state: int) -> bool:
         kind = self.op_class[position]
-        table = self.hopeless_of[kind]
-        known = table.get(state)
+        known = self.hopeless_of[kind].get(state)
         if known is None:
-            known = table[state] = self.model.hopeless(self.states[state], self.ops[position])
+            known = self.model.hopeless(self.states[state], self.ops[position])
+            self.hopeless_of[kind][state] = known
         return known
 
-    def _with_queries(self, state: int, done: int) -> int:
-        """Eager reads: the queries in flight that fit the state are done."""
-        for position in self.queries:
-            bit = self.bit_of[position]
-            if not done & bit and self._step(self.op_class[position], state) == state:
-                done |= bit
-        return done
+    def _hopeless(self, state: int, done: int) -> bool:
+        return any(not done & bit and self._no_hope(position, state) for position, bit in self.bit_of.items())
 
     def call(self, position: int) -> None:
         if self.ops[position].pending:
             if not self.is_query[position]:
-                bit = 1 << self.pending_count
+                self.pending.setdefault(self.op_class[position], []).append(1 << self.pending_count)
                 self.pending_count += 1
-                self.pending_classes.setdefault(self.op_class[position], []).append(bit)
             return
         if self.free_bits:
             bit = self.free_bits.pop()
@@ -146,123 +149,171 @@ class _Search:
             bit = 1 << self.next_bit
             self.next_bit += 1
         self.bit_of[position] = bit
-        if not self.is_query[position]:
-            self.flying.append(position)
-            if self.checks_hope:
-                self._drop_hopeless(position)
-            return
-        self.queries.append(position)
-        kind = self.op_class[position]
-        changed: dict[tuple[int, int], list[int]] = {}
-        for (state, done), used in self.configs.items():
-            if self._step(kind, state) == state:
-                changed[state, done | bit] = used
-            else:
-                changed[state, done] = used
-        self.configs = changed
+        if self.is_query[position]:
+            self.queries.append(position)
+            self._answer_now(self.op_class[position], bit)
+        elif self.overwrites[position]:
+            self.writes.append(position)
+            self.write_bits |= bit
+        else:
+            self.others.append(position)
         if self.checks_hope:
-            self._drop_hopeless(position)
+            self._drop_hopeless(position, bit)
 
-    def _drop_hopeless(self, position: int) -> None:
-        bit = self.bit_of[position]
+    def _answer_now(self, kind: int, bit: int) -> None:
+        """A new query is done in every configuration whose state it fits."""
+        changed: Configs = {}
+        for (state, done), extras in self.configs.items():
+            if self._step(kind, state) == state:
+                done |= bit
+            changed[state, done] = extras
+        self.configs = changed
+
+    def _drop_hopeless(self, position: int, bit: int) -> None:
         kept = {
-            config: used
-            for config, used in self.configs.items()
+            config: extras
+            for config, extras in self.configs.items()
             if config[1] & bit or not self._no_hope(position, config[0])
         }
-        if kept:  # the return of the operation will tell
+        if kept:  # if nothing is left, the return of the operation will tell
             self.configs = kept
 
     def ret(self, position: int) -> bool:
         """Whether a configuration is left."""
         bit = self.bit_of[position]
-        kept: dict[tuple[int, int], list[int]] = {}
-        todo: list[tuple[int, int, int]] = []
-        for (state, done), used_sets in self.configs.items():
+        kept: Configs = {}
+        todo: list[Path] = []
+        for (state, done), extras in self.configs.items():
             if done & bit:
-                _keep(kept, (state, done & ~bit), used_sets)
+                config = (state, done & ~bit)
+                if config in kept:
+                    for used, hiding in extras:
+                        _add(kept, config, used, hiding & ~bit)
+                else:
+                    kept[config] = [(used, hiding & ~bit) for used, hiding in extras]
             else:
-                todo.extend((state, done, used) for used in used_sets)
+                todo.extend((state, done, used, hiding) for used, hiding in extras)
         if todo:
             self._continue(todo, bit, kept)
         if not kept:
             return False
         self.configs = kept
         del self.bit_of[position]
-        (self.queries if self.is_query[position] else self.flying).remove(position)
+        for group in (self.queries, self.writes, self.others):
+            if position in group:
+                group.remove(position)
+        self.write_bits &= ~bit
         self.free_bits.append(bit)
         self.peak = max(self.peak, len(kept))
         return True
 
-    def _continue(self, todo: list[tuple[int, int, int]], target: int, kept: dict[tuple[int, int], list[int]]) -> None:
+    def _continue(self, todo: list[Path], target: int, kept: Configs) -> None:
         """Let others take effect until the operation of ``target`` has; each path stops there."""
-        seen: dict[tuple[int, int], list[int]] = {}
-        movers = self.flying + self.queries if self.first_unknown else self.flying
-        flying = [(self.bit_of[position], self.op_class[position]) for position in movers]
-        pending = [(kind, self.step_of[kind], bits) for kind, bits in self.pending_classes.items()]
-        fresh: list[tuple[int, int, int]] = []
-        for state, done, used in todo:
-            if _add(seen, (state, done), used):
-                fresh.append((state, done, used))
+        step, steps = self._step, self.step_of
+        queries = [(self.bit_of[position], self.op_class[position]) for position in self.queries]
+        others = [(self.bit_of[position], self.op_class[position]) for position in self.others]
+        if self.first_unknown:
+            others += queries
+        first = todo[0][0]
+        writes = [(self.bit_of[at], step(self.op_class[at], first)) for at in self.writes]
+        pending = [(kind, bits, self.class_op[kind].f in self.model.overwrites) for kind, bits in self.pending.items()]
+        chained = [kind for kind, _, overwrites in pending if not overwrites]
+        wanted: dict[int, tuple[int, int]] = {}
+        """State -> (operations in flight that fit it, queries among them)."""
+        writing = self.write_bits
+        seen: Configs = {}
+        fresh = [path for path in todo if _add(seen, path[:2], path[2], path[3])]
         while fresh:
-            following: list[tuple[int, int, int]] = []
-            for state, done, used in fresh:
-                moves: list[tuple[int, int, int]] = []
-                for bit, kind in flying:
+            following: list[Path] = []
+            for state, done, used, hiding in fresh:
+                if hiding & target:
+                    _add(kept, (state, done), used, hiding & ~target)
+                moves: list[Path] = []
+                for bit, kind in others:
                     if not done & bit:
-                        after = self.step_of[kind].get(state)
+                        after = steps[kind].get(state)
                         if after is None:
-                            after = self._step(kind, state)
+                            after = step(kind, state)
                         if after >= 0:
-                            moves.append((after, done | bit, used))
-                for kind, table, bits in pending:
-                    after = table.get(state)
+                            moves.append((after, done | bit, used, hiding))
+                for bit, after in writes:
+                    if not done & bit:
+                        if bit != target:
+                            if after == state:
+                                continue
+                            fits = wanted.get(after)
+                            if fits is None:
+                                fits = wanted[after] = self._fits(after, queries, others, chained)
+                            if not (fits[0] & ~done or fits[1] < 0):
+                                continue
+                        moves.append((after, done | bit, used, (hiding | writing) & ~(done | bit)))
+                for kind, bits, overwrites in pending:
+                    after = steps[kind].get(state)
                     if after is None:
-                        after = self._step(kind, state)
-                    if after >= 0 and after != state:
-                        for bit in bits:
-                            if not used & bit:
-                                moves.append((after, done, used | bit))
-                                break
+                        after = step(kind, state)
+                    if after < 0 or after == state:
+                        continue
+                    fits = wanted.get(after)
+                    if fits is None:
+                        fits = wanted[after] = self._fits(after, queries, others, chained)
+                    if not (fits[0] & ~done or fits[1] < 0):
+                        continue
+                    for bit in bits:
+                        if not used & bit:
+                            now_hiding = (hiding | writing) & ~done if overwrites else hiding
+                            moves.append((after, done, used | bit, now_hiding))
+                            break
                 self.steps_left -= len(moves) + 1
                 if self.steps_left < 0:
                     raise _Budget
-                for after, now, taken in moves:
-                    if self.queries and after != state:
-                        now = self._with_queries(after, now)
+                for after, now, taken, now_hiding in moves:
+                    if queries and after != state:
+                        fits = wanted.get(after)
+                        if fits is None:
+                            fits = wanted[after] = self._fits(after, queries, others, chained)
+                        now |= fits[1] if fits[1] >= 0 else ~fits[1]
                     if now & target:
                         if not (self.checks_hope and self._hopeless(after, now)):
-                            _add(kept, (after, now & ~target), taken)
-                    elif _add(seen, (after, now), taken) and not (self.checks_hope and self._hopeless(after, now)):
-                        following.append((after, now, taken))
+                            _add(kept, (after, now & ~target), taken, now_hiding & ~target)
+                    elif _add(seen, (after, now), taken, now_hiding) and not (
+                        self.checks_hope and self._hopeless(after, now)
+                    ):
+                        following.append((after, now, taken, now_hiding))
             if len(seen) + len(kept) > self.most:
                 raise _Budget
             fresh = following
 
+    def _fits(
+        self, state: int, queries: list[tuple[int, int]], others: list[tuple[int, int]], chained: list[int]
+    ) -> tuple[int, int]:
+        """(operations in flight that can take effect in the state, the queries among them that do so at once).
 
-def _add(sets: dict[tuple[int, int], list[int]], config: tuple[int, int], used: int) -> bool:
-    """Add to the antichain of minimal used-up sets; False if one there is as small already."""
-    known = sets.get(config)
+        The second is inverted if a pending operation could go on from the state.
+        """
+        answered = 0
+        for bit, kind in queries:
+            if self._step(kind, state) == state:
+                answered |= bit
+        fitting = answered
+        for bit, kind in others:
+            if self._step(kind, state) >= 0:
+                fitting |= bit
+        goes_on = any(self._step(kind, state) not in (-1, state) for kind in chained)
+        return fitting, ~answered if goes_on else answered
+
+
+def _add(configs: Configs, config: tuple[int, int], used: int, hiding: int) -> bool:
+    """Add to those that nothing dominates; False if one there is as good: less used up, more that may hide."""
+    known = configs.get(config)
     if known is None:
-        sets[config] = [used]
+        configs[config] = [(used, hiding)]
         return True
-    for other in known:
-        if other & used == other:
+    for other_used, other_hiding in known:
+        if other_used & used == other_used and other_hiding & hiding == hiding:
             return False
-    if used:
-        known[:] = [other for other in known if other & used != used]
-    else:
-        known.clear()
-    known.append(used)
+    known[:] = [other for other in known if not (used & other[0] == used and hiding & other[1] == other[1])]
+    known.append((used, hiding))
     return True
-
-
-def _keep(sets: dict[tuple[int, int], list[int]], config: tuple[int, int], used_sets: list[int]) -> None:
-    if config in sets:
-        for used in used_sets:
-            _add(sets, config, used)
-    else:
-        sets[config] = list(used_sets)
 
 
 def search(
@@ -294,7 +345,7 @@ def search(
     return SearchResult(True, run.steps_total - run.steps_left, run.peak)
 
 
-def _illegal(run: _Search, position: int, before: dict[tuple[int, int], list[int]]) -> SearchResult:
+def _illegal(run: _Search, position: int, before: Configs) -> SearchResult:
     op = run.ops[position]
     states: list[Any] = []
     reasons: list[str] = []
@@ -307,7 +358,7 @@ def _illegal(run: _Search, position: int, before: dict[tuple[int, int], list[int
         reasons.append(answer.why if isinstance(answer, Illegal) else "another operation in flight cannot fit then")
         if len(states) == 10:
             break
-    others = tuple(run.ops[other] for other in (*run.flying, *run.queries) if other != position)
+    others = tuple(run.ops[other] for other in run.bit_of if other != position)
     return SearchResult(
         False,
         run.steps_total - run.steps_left,
@@ -316,5 +367,5 @@ def _illegal(run: _Search, position: int, before: dict[tuple[int, int], list[int
         tuple(states),
         tuple(reasons),
         others,
-        max((used.bit_count() for sets in before.values() for used in sets), default=0),
+        max((used.bit_count() for extras in before.values() for used, _ in extras), default=0),
     )

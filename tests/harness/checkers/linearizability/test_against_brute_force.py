@@ -140,7 +140,7 @@ def test_pending_compare_and_sets_that_need_each_other(engine: Any) -> None:
 def test_a_budget_that_is_spent_gives_no_verdict() -> None:
     ops = [Op(i, i, "write", "k", i % 3, None, i, 100 + i) for i in range(12)]
     ops += [Op(20 + i, 20 + i, "read", "k", None, i % 3, 200 + 2 * i, 201 + 2 * i) for i in range(3)]
-    result = check(History(ops), CasRegister(), engine="search", steps=100)
+    result = check(History(ops), CasRegister(), engine="search", steps=10)
     assert result.legal is None
     assert "give it more" in result.sentence
     assert check(History(ops), CasRegister(), engine="search").legal is not None

@@ -1,0 +1,228 @@
+"""What the checker says of histories one can read: verdict, rule, operations, reasons."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from harness.checkers.linearizability.check import Result, check, find_mistake
+from harness.checkers.linearizability.history import NEVER, UNKNOWN, History, Op
+from harness.checkers.linearizability.models import CasRegister, Illegal, KeyValue, Model, Register
+from harness.checkers.linearizability.outcome import to_check_result
+from harness.checkers.linearizability.shrink import condensed, shrink, to_operations
+from harness.results import Verdict
+
+
+def op(f: str, asked: Any, result: Any, call: int, ret: int = NEVER, key: Any = "k", process: int = 0) -> Op:
+    return Op(call, process, f, key, asked, result, call, ret)
+
+
+def write(value: Any, call: int, ret: int = NEVER, **more: Any) -> Op:
+    return op("write", value, None if ret < NEVER else UNKNOWN, call, ret, **more)
+
+
+def read(value: Any, call: int, ret: int, **more: Any) -> Op:
+    return op("read", None, value, call, ret, **more)
+
+
+def cas(expected: Any, new: Any, call: int, ret: int = NEVER, result: Any = (True, None)) -> Op:
+    return op("cas", (expected, new), result if ret < NEVER else UNKNOWN, call, ret)
+
+
+def judge(*ops: Op, failed: tuple[Op, ...] = (), model: Model | None = None) -> Result:
+    return check(History(list(ops), list(failed)), model or CasRegister(), certify=True)
+
+
+def test_a_register_read_while_it_is_written() -> None:
+    result = judge(write(1, 0, 10), read(None, 1, 2), read(1, 3, 4))
+    assert result.legal is True
+    assert result.certificate is not None
+    assert [one.f for one in result.certificate] == ["read", "write", "read"]
+
+
+@pytest.mark.parametrize(
+    ("ops", "rule"),
+    [
+        ([write(1, 0, 1), read(2, 2, 3)], "phantom-read"),
+        ([read(1, 0, 1), write(1, 2, 3)], "read-from-future"),
+        ([write(1, 0, 1), read(None, 2, 3)], "stale-value"),
+        ([write(1, 0, 1), write(2, 2, 3), read(1, 4, 5)], "stale-value"),
+        (
+            [write(1, 0, 9), write(2, 0, 9), *(read(1 + i % 2, 2 * i + 1, 2 * i + 2) for i in range(4))],
+            "overlapping-values",
+        ),
+        ([write(1, 0, 1), cas(1, 2, 2, 3), cas(1, 3, 2, 3)], "consumed-twice"),
+        ([cas(7, 2, 2, 3)], "phantom-source"),
+        ([write(1, 0, 1), cas(1, 2, 2, 3), read(1, 4, 5)], "chain-order"),
+        ([cas(1, 2, 0, 9), cas(2, 1, 0, 9)], "source-cycle"),
+        ([write(1, 0, 1), cas(1, 2, 2, 3, (False, 1))], "failed-on-a-match"),
+    ],
+)
+def test_each_way_to_break_a_register(ops: list[Op], rule: str) -> None:
+    result = judge(*ops)
+    assert result.legal is False
+    assert result.rule == rule
+    assert 1 <= len(result.ops) <= 6
+    assert result.sentence
+    assert judge(*result.ops).legal is False, "the operations named must be enough to force the violation"
+
+
+def test_a_pending_write_may_have_happened_late_or_never() -> None:
+    assert judge(write(1, 0, 1), write(2, 2), read(1, 3, 4), read(2, 5, 6)).legal is True
+    assert judge(write(1, 0, 1), write(2, 2), read(1, 3, 4), read(1, 5, 6)).legal is True
+    assert judge(write(1, 0, 1), write(2, 2), read(2, 3, 4), read(1, 5, 6)).legal is False
+
+
+def test_equal_times_are_concurrent() -> None:
+    assert judge(write(1, 0, 1), write(2, 1, 2), read(1, 3, 4)).legal is True
+    assert judge(write(1, 0, 1), write(2, 2, 3), read(1, 4, 5)).legal is False
+
+
+def test_reading_nothing_is_strict() -> None:
+    assert judge(write(1, 0, 1), read(None, 2, 3)).legal is False
+    assert judge(write(1, 0, 1), op("read", None, UNKNOWN, 2, 3)).legal is True
+
+
+def test_a_first_value_that_is_not_known() -> None:
+    model = CasRegister()
+    model.init = UNKNOWN
+    assert judge(read(5, 0, 1), write(1, 2, 3), read(1, 4, 5), model=model).legal is True
+    assert judge(read(5, 0, 1), read(6, 2, 3), model=model).legal is False
+    assert check(History([read(5, 0, 1), read(6, 2, 3)]), model, engine="search").legal is False
+    assert check(History([read(5, 0, 1), cas(5, 6, 2, 3), read(6, 4, 5)]), model, engine="search").legal is True
+
+
+def test_deletes_leave_a_tombstone_of_their_own() -> None:
+    dead = (("tombstone", "d1"),)
+    ops = [write("a", 0, 1), op("delete", "d1", None, 2, 3), read(dead, 4, 5)]
+    assert judge(*ops, model=KeyValue()).legal is True
+    assert judge(*ops[:2], read((("tombstone", "d2"),), 4, 5), model=KeyValue()).rule == "phantom-read"
+
+
+@pytest.mark.parametrize(
+    ("contents", "legal"),
+    [
+        (["a", "ab"], True),
+        (["ab", "a"], False),
+        (["ab", "ba"], False),
+        (["ax"], False),
+        (["aa"], False),
+        (["b"], False),
+    ],
+)
+def test_lists_that_only_grow(contents: list[str], legal: bool) -> None:
+    ops = [op("append", "a", 1, 0, 1), op("append", "b", UNKNOWN, 2)]
+    ops += [read(tuple(content), 10 + 2 * i, 11 + 2 * i) for i, content in enumerate(contents)]
+    result = judge(*ops, model=KeyValue())
+    assert result.legal is legal
+    assert result.engine == "zones"
+
+
+def test_an_append_nobody_saw_fills_a_gap_in_the_lengths() -> None:
+    second = op("append", "b", 2, 10, 11)
+    assert judge(op("append", "x", UNKNOWN, 0), second, model=KeyValue()).legal is True
+    assert judge(op("append", "x", UNKNOWN, 12), second, model=KeyValue()).legal is False
+    assert judge(second, model=KeyValue()).rule == "missing-append"
+
+
+def test_an_explanation_says_why_each_comes_before_the_other() -> None:
+    result = judge(write(1, 0, 1, process=4), write(2, 2, 3, process=5), read(1, 4, 5, process=6))
+    text = "\n".join(result.because)
+    assert "write k 2 by client 5 comes before read k -> 1 by client 6: it returned at event 3" in text
+    assert "impossible" in text
+    assert "key k" in result.sentence
+
+
+def test_a_search_tells_the_states_that_were_possible() -> None:
+    result = check(History([write(1, 0, 1), write(1, 2, 3), read(2, 4, 5)]), Register())
+    assert result.engine == "search"
+    assert result.states == ("1",)
+    assert "cannot read 2 from a register of 1" in result.because[0]
+
+
+def test_a_model_of_ones_own() -> None:
+    class Counter(Model):
+        init = 0
+
+        def step(self, state: Any, op: Op) -> Any:
+            if op.f == "add":
+                return state + op.value
+            if op.result is UNKNOWN or op.result == state:
+                return state
+            return Illegal(f"cannot read {op.result} from a counter of {state}")
+
+    add = [op("add", 1, None, i, 10 + i, None) for i in range(3)]
+    assert check(History([*add, read(2, 5, 6, key=None)]), Counter()).legal is True
+    result = check(History([*add, read(2, 20, 21, key=None)]), Counter())
+    assert result.legal is False
+    assert "from a counter of 3" in result.because[0]
+
+
+def test_zones_alone_refuse_what_they_cannot_judge() -> None:
+    history = History([write(1, 0, 1), write(1, 2, 3)])
+    result = check(history, CasRegister(), engine="zones")
+    assert result.legal is None
+    assert "produced more than once" in result.sentence
+
+
+def test_a_value_whose_write_failed() -> None:
+    failed = write(2, 2, 3)
+    result = judge(write(1, 0, 1), read(2, 4, 5), failed=(failed,))
+    assert result.rule == "aborted-read"
+    assert failed in result.ops
+
+
+def test_a_timeout_reported_as_a_failure_is_suspected() -> None:
+    history = History([write(1, 0, 1), read(2, 4, 5)], [write(9, 1, 2), write(2, 2, 3)])
+    mistake = find_mistake(history, CasRegister(), check(history, CasRegister()))
+    assert "write k 2" in mistake
+    assert "timeout" in mistake
+    honest = History([write(1, 0, 1), read(3, 4, 5)], [write(2, 2, 3)])
+    assert find_mistake(honest, CasRegister(), check(honest, CasRegister())) == ""
+
+
+def noisy() -> History:
+    """A stale read among many operations, over values that occur often."""
+    ops = [write(i % 3, 4 * i, 4 * i + 2, process=1) for i in range(20)]
+    ops += [read(i % 3, 4 * i + 3, 4 * i + 3, process=2) for i in range(19)]
+    return History([*ops, read(2, 100, 101), write(2, 102, 103)])
+
+
+def test_shrinking_keeps_a_violation_and_little_else() -> None:
+    history = noisy()
+    result = check(history, CasRegister())
+    assert result.legal is False
+    small = shrink(history, CasRegister(), result)
+    assert len(small) < len(history.ops) / 4
+    assert check(History(small), CasRegister()).legal is False
+    assert condensed(history, CasRegister(), result).ops
+
+
+def test_only_an_illegal_history_is_shrunk() -> None:
+    history = History([write(1, 0, 1)])
+    with pytest.raises(ValueError, match="illegal"):
+        shrink(history, CasRegister(), check(history, CasRegister()))
+
+
+def test_a_shrunk_history_can_be_written_down() -> None:
+    events = to_operations([write(1, 0, 1), write(2, 2), read(1, 3, 4)])
+    assert [(event.type, event.f) for event in events] == [
+        ("invoke", "write"),
+        ("ok", "write"),
+        ("invoke", "write"),
+        ("invoke", "read"),
+        ("ok", "read"),
+    ]
+
+
+def test_a_verdict_for_results_json() -> None:
+    history = History([write(1, 0, 1), read(None, 2, 3)])
+    model = CasRegister()
+    told = to_check_result(check(history, model), history, model)
+    assert told.verdict is Verdict.FAIL
+    assert told.violations[0].rule == "linearizability/stale-value"
+    assert told.violations[0].operations[0]["f"] == "write"
+    assert told.violations[0].because
+    unknown = check(History([write(1, 0, 9), write(1, 0, 9), read(1, 1, 2)]), model, engine="search", steps=0)
+    assert to_check_result(unknown, history, model).verdict is Verdict.INCONCLUSIVE
