@@ -115,6 +115,8 @@ EVENT_KINDS: dict[str, str] = {
     "cut": "the log was cut: values of slots <= slot are gone",
     "stale": "a message of an earlier incarnation was rejected; extra = sender",
     "bounded": "the trace is cut from here on; extra = limit in rows",
+    "message": "the network saw a message; time_ns = when it arrived or was lost; "
+    "extra = {name, source, target, sent_ns, fate: delivered or lost}",
 }
 
 
