@@ -162,6 +162,11 @@ class RealFiles:
         if gone:
             publish(self.panel, self.record)
 
+    def close(self) -> None:
+        for fd in self._open.values():
+            os.close(fd)
+        os.close(self._directory_fd)
+
     # -- inside -------------------------------------------------------------------------------------------------------
 
     def _change(self, what: str, name: str, new: str = "", *, in_the_way: str) -> None:

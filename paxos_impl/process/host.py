@@ -99,8 +99,8 @@ class Host:
         self.panel = panel
         self.recorder = recorder
         self._words = panel.words
-        files = RealFiles(directory, panel, on_append=self._on_append)
-        self.node = Node(config, mailbox.incarnation, files, draw, self._trace, parts)
+        self.files = RealFiles(directory, panel, on_append=self._on_append)
+        self.node = Node(config, mailbox.incarnation, self.files, draw, self._trace, parts)
 
     def run(self) -> int:
         """Until told to stop or the network is gone; returns the exit code."""
@@ -119,6 +119,8 @@ class Host:
             return EXIT_RECORD
         except Exception as error:
             return self._give_up(EXIT_CRASHED, error)
+        finally:
+            self.files.close()
         return EXIT_STOPPED
 
     # -- the loop -----------------------------------------------------------------------------------------------------

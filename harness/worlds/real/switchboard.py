@@ -83,7 +83,14 @@ class Switchboard:
                 if self._delayed:
                     self._deliver_due()
         except EOFError:
-            return
+            self.close()
+
+    def close(self) -> None:
+        """Hang up on everybody."""
+        for endpoint in self._by_fd.values():
+            endpoint.queue.close()
+        self.attach.close()
+        self._epoll.close()
 
     # -- forwarding ---------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,10 @@ def panel() -> Panel:
 
 
 @pytest.fixture
-def files(tmp_path: Path, panel: Panel) -> RealFiles:
-    return RealFiles(tmp_path / "agent", panel)
+def files(tmp_path: Path, panel: Panel) -> Iterator[RealFiles]:
+    made = RealFiles(tmp_path / "agent", panel)
+    yield made
+    made.close()
 
 
 def durable(files: RealFiles, name: str) -> int:
