@@ -303,7 +303,8 @@ def write_simulated_run(plan: Plan, directory: Path, *, world: str = "simulated"
     run = simulate(plan, record=True)
     assert run.recording is not None
     write_plan(directory, plan)
-    facts = environment() | {"digest": run.digest, "world": world}
+    rule = run.violations[0].rule if run.violations else ""
+    facts = environment() | {"digest": run.digest, "rule": rule, "world": world}
     write_environment(directory, facts)
     write_rows(directory, run.recording.history, run.recording.faults, run.recording.events)
     results = assemble(

@@ -62,6 +62,13 @@ class LockstepDisk(SimulatedDisk):
             case "sync_directory":
                 self.sync_directory()
 
+    def end_sync(self) -> None:
+        try:
+            super().end_sync()
+        except OSError:
+            self.write_through()
+            raise
+
     def power_cut(self, mode: str, draw: Callable[[], float]) -> dict[str, int]:
         counts = super().power_cut(mode, draw)
         self.write_through()
