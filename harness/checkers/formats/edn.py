@@ -48,16 +48,23 @@ def _atom(token: str) -> Any:
     elif first == "\\":
         value = {"newline": "\n", "space": " ", "tab": "\t", "return": "\r"}.get(token[1:], token[1:])
     elif first in "+-0123456789":
-        if _NUMBER.match(token):
-            value = int(token.rstrip("N"))
-        else:
-            try:
-                value = float(token.rstrip("M"))
-            except ValueError:
-                value = token
-    if len(_atoms) < 100_000 and len(token) < 40:
+        try:
+            return int(token)
+        except ValueError:
+            value = _other_number(token)
+    if len(_atoms) < 10_000 and len(token) < 40:
         _atoms[token] = value
     return value
+
+
+def _other_number(token: str) -> Any:
+    """Big integers (``12N``), floats and decimals (``1.5M``); anything else is a symbol."""
+    if _NUMBER.match(token):
+        return int(token.rstrip("N"))
+    try:
+        return float(token.rstrip("M"))
+    except ValueError:
+        return token
 
 
 def parse(tokens: list[str], at: int) -> tuple[Any, int]:
@@ -98,8 +105,8 @@ def _hashable(value: Any) -> Any:
     return frozen(value)
 
 
-def _flat_map(tokens: list[str], at: int) -> tuple[dict[Any, Any], int]:
-    """``parse`` of a map, quick if only vectors of atoms are nested in it."""
+def _flat_map(tokens: list[str], at: int, wanted: frozenset[str]) -> tuple[dict[Any, Any], int]:
+    """``parse`` of a map, of which ``wanted`` fields are needed; quick if only vectors of atoms are nested in it."""
     try:
         end = tokens.index("}", at)
     except ValueError:
@@ -118,17 +125,17 @@ def _flat_map(tokens: list[str], at: int) -> tuple[dict[Any, Any], int]:
                     return parse(tokens, at)
                 continue
             return parse(tokens, at)
-        try:
-            found[key] = _atoms[token]
-        except KeyError:
-            found[key] = _atom(token)
+        if key in wanted:
+            found[key] = _atoms[token] if token in _atoms else _atom(token)
         here += 1
     if here != end:
         return parse(tokens, at)
     return found, end + 1
 
 
-def forms(file: BinaryIO, path: Path | str, notes: list[str]) -> Iterator[tuple[dict[Any, Any], int]]:
+def forms(
+    file: BinaryIO, path: Path | str, notes: list[str], wanted: frozenset[str]
+) -> Iterator[tuple[dict[Any, Any], int]]:
     """Every map at the top (or in a vector or list there), with the number of the line its piece begins at.
 
     A form that is torn at the end of the file is told in ``notes`` and left out. Raises FormatError.
@@ -151,6 +158,11 @@ def forms(file: BinaryIO, path: Path | str, notes: list[str]) -> Iterator[tuple[
             text = piece.decode()
         except UnicodeDecodeError as error:
             raise FormatError(path, line + piece.count(b"\n", 0, error.start), "expected UTF-8 text") from None
+        if not left and not _ODD.search(text):
+            quick, text = _quick_lines(text, wanted)
+            for found in quick:
+                yield found, line
+                line += 1
         tokens = _TOKEN.findall(text)
         if ";" in text:
             tokens = [token for token in tokens if token[0] != ";"]
@@ -164,7 +176,7 @@ def forms(file: BinaryIO, path: Path | str, notes: list[str]) -> Iterator[tuple[
             while at < len(tokens):
                 token = tokens[at]
                 if token == "{":
-                    found, after = _flat_map(tokens, at)
+                    found, after = _flat_map(tokens, at, wanted)
                     yield found, line
                     at = after
                 elif token in "[]()," or (token[0] == "#" and token not in ("#{", "#_")):
@@ -186,6 +198,42 @@ def forms(file: BinaryIO, path: Path | str, notes: list[str]) -> Iterator[tuple[
             if left:
                 notes.append(f"line {line}: the last operation is torn and left out")
             return
+
+
+_ODD = re.compile(r'["#;\\()]')
+"""What only the full reader understands."""
+
+
+def _quick_lines(text: str, wanted: frozenset[str]) -> tuple[list[dict[Any, Any]], str]:
+    """The plain maps, one a line, at the beginning of a piece, and the text from the first line that is no such map.
+
+    Only for text without strings, tags and comments: there the wanted fields of a map can be picked by pattern.
+    """
+    pick = re.compile(rf"[{{\s,]({'|'.join(map(re.escape, wanted))})\s+(\[[^\[\]]*\]|[^\s,{{}}\[\]]+)").findall
+    found: list[dict[Any, Any]] = []
+    start = 0
+    while True:
+        end = text.find("\n", start)
+        if end < 0:
+            return found, text[start:]
+        line = text[start:end]
+        if line[:1] != "{" or line[-1:] != "}" or line.count("{") > 1 or line.count("[") > 1:
+            return found, text[start:]
+        form: dict[Any, Any] = {}
+        for key, token in pick(line):
+            if token in _atoms:
+                form[key] = _atoms[token]
+            elif token[0] == "[":
+                form[key] = [_atom(item) for item in token[1:-1].replace(",", " ").split()]
+            else:
+                form[key] = _atom(token)
+        if len(form) < 4 or form.get(":type") not in _TYPES:
+            return found, text[start:]
+        found.append(form)
+        start = end + 1
+
+
+_TYPES = frozenset({":invoke", ":ok", ":fail", ":info"})
 
 
 def _closed(token: str) -> bool:
@@ -219,7 +267,8 @@ def _name(token: Any) -> str:
 def events(file: BinaryIO, path: Path | str, notes: list[str], key_field: str | None = None) -> Iterator[Event]:
     """The operations of clients in an EDN history. ``key_field``: which field holds the key, if any."""
     key_token = f":{key_field}" if key_field else ":key"
-    for place, (form, line) in enumerate(forms(file, path, notes)):
+    wanted = frozenset({":type", ":process", ":f", ":value", key_token})
+    for place, (form, line) in enumerate(forms(file, path, notes, wanted)):
         process = form.get(":process")
         if not isinstance(process, int):
             if process is None and ":type" not in form:
@@ -235,6 +284,5 @@ def events(file: BinaryIO, path: Path | str, notes: list[str], key_field: str | 
             _name(f),
             frozen(form.get(":value")),
             line,
-            form.get(":time"),
-            frozen(form.get(key_token)),
+            key=frozen(form.get(key_token)),
         )
