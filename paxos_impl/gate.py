@@ -27,10 +27,13 @@ class Gate:
         self.held: deque[tuple[int, int, AnyMessage]] = deque()
 
     def send(self, target: int, message: AnyMessage) -> None:
-        if self.may_leave(message, self.log.end):
-            self._release(target, message)
+        log = self.log
+        if log.end > log.durable and not self.may_leave(message, log.end):
+            self.held.append((log.end, target, message))
+        elif target == self.node:
+            self.loopback.append(message)
         else:
-            self.held.append((self.log.end, target, message))
+            self.outbox.append((target, message))
 
     def may_leave(self, message: AnyMessage, offset: int) -> bool:
         """``offset``: end of all records the message may rely on."""

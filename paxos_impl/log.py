@@ -112,7 +112,8 @@ class Log:
         self.checkpoint = EMPTY_CHECKPOINT
         self.checkpoint_steps: list[str] = []
         self._segment = 0
-        self._pending: list[bytes] = []
+        self.pending: list[bytes] = []
+        """Records that the operating system does not have yet."""
         self._unsynced: dict[str, None] = {}
         self._directory_unsynced = False
         self._covered: int | None = None
@@ -124,7 +125,7 @@ class Log:
     def append(self, record: AnyRecord) -> None:
         """Add a record; it reaches the operating system with the next ``flush``."""
         data = self.frame(record, self.end, max(self.durable, 0))
-        self._pending.append(data)
+        self.pending.append(data)
         self.end += len(data)
 
     def frame(self, record: AnyRecord, offset: int, durable: int) -> bytes:
@@ -135,14 +136,14 @@ class Log:
 
     def flush(self) -> bool:
         """Hand appended records to the operating system; False if there were none. Raises StorageFault."""
-        if not self._pending:
+        if not self.pending:
             return False
         name = segment_name(self._segment)
         try:
-            self.files.append(name, b"".join(self._pending) if len(self._pending) > 1 else self._pending[0])
+            self.files.append(name, b"".join(self.pending) if len(self.pending) > 1 else self.pending[0])
         except OSError as error:
             self.on_failed_append(name, error)
-        self._pending.clear()
+        self.pending.clear()
         self._unsynced[name] = None
         return True
 
@@ -180,7 +181,7 @@ class Log:
 
     def end_of_sync(self) -> int:
         """Durable is what was handed over before the sync began, not what came in meanwhile."""
-        return self.end - sum(map(len, self._pending))
+        return self.end - sum(map(len, self.pending))
 
     def end_sync(self) -> int | None:
         """The flush is finished. Returns the slot of a checkpoint that has just become durable, else None."""

@@ -71,7 +71,8 @@ class Node:
         self.agent.flush()
         if self.gate.loopback:
             self._loop_back()
-        self._guarded(self.log.flush)
+        if self.log.pending:
+            self._guarded(self.log.flush)
 
     def take_outbox(self) -> list[tuple[int, AnyMessage]]:
         """(target, message) pairs that may leave now, in order."""

@@ -23,7 +23,7 @@ from harness.errors import HarnessFault
 from harness.worlds.lockstep.agent import run_in_child
 from harness.worlds.lockstep.talk import Answer, FileChange, Order, decode_answer, encode
 from harness.worlds.simulated.disk import SimulatedDisk
-from harness.worlds.simulated.process import SimulatedProcess
+from harness.worlds.simulated.process import MakeTrace, SimulatedProcess
 from harness.worlds.simulated.world import SimulatedRun, SimulatedWorld
 from nemesis.plan import Plan
 from paxos_impl.agent import Config, ProtocolViolation
@@ -103,7 +103,7 @@ class RemoteNode:
 
     def __init__(self, process: LockstepProcess, incarnation: int) -> None:
         self.process = process
-        self.incarnation = incarnation
+        self.trace = process.make_trace(process, incarnation)
         self.agent = self
         self.timers: dict[str, int] = {}
         self.wants_sync = False
@@ -166,9 +166,7 @@ class RemoteNode:
             if isinstance(effect, FileChange):
                 process.lockstep_disk.apply(effect)
             else:
-                process.observe(
-                    process, self.incarnation, effect.kind, effect.ballot, effect.slot, effect.value, effect.extra
-                )
+                self.trace(effect.kind, effect.ballot, effect.slot, effect.value, effect.extra)
 
 
 class LockstepProcess(SimulatedProcess):
@@ -180,11 +178,11 @@ class LockstepProcess(SimulatedProcess):
         config: Config,
         parts: Parts,
         seed: int,
-        observe: Callable[..., None],
+        make_trace: MakeTrace,
         directory: Path,
         world: LockstepWorld,
     ) -> None:
-        super().__init__(spec, config, parts, seed, observe)
+        super().__init__(spec, config, parts, seed, make_trace)
         self.lockstep_disk = LockstepDisk(directory / spec.name)
         self.disk = self.lockstep_disk
         self.world = world
@@ -244,7 +242,7 @@ class LockstepWorld(SimulatedWorld):
         super().__init__(plan, **options)
 
     def make_process(self, spec: AgentSpec, config: Config, parts: Parts) -> SimulatedProcess:
-        return LockstepProcess(spec, config, parts, self.plan.seed, self._observe, self.directory, self)
+        return LockstepProcess(spec, config, parts, self.plan.seed, self.make_trace, self.directory, self)
 
     def lockstep_processes(self) -> list[LockstepProcess]:
         return [process for process in self.processes if isinstance(process, LockstepProcess)]

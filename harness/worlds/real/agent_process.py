@@ -24,6 +24,11 @@ def log_path(plan: Plan, directory: Path, agent: int, incarnation: int) -> Path:
     return directory / "logs" / f"{agent_specs(plan)[agent].name}.{incarnation}.log"
 
 
+def client_log(directory: Path, address: int) -> Path:
+    """Where that client process prints."""
+    return directory / "logs" / f"client{address}.log"
+
+
 def run_agent(
     plan: Plan,
     directory: Path,

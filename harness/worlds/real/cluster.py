@@ -25,7 +25,7 @@ import psutil
 
 from harness.cluster_setup import agent_specs
 from harness.errors import HarnessFault
-from harness.worlds.real.agent_process import log_path, panel_of
+from harness.worlds.real.agent_process import client_log, log_path, panel_of
 from harness.worlds.real.launcher import Launcher
 from harness.worlds.real.orders import Exited, Failed, Setup, Started
 from harness.worlds.real.power import cut_power, flip_byte
@@ -185,8 +185,9 @@ class RealWorld:
         if notice.role == "client":
             self._clients_alive.discard(notice.address)
             if notice.code != EXIT_STOPPED:
+                path = client_log(self.directory, notice.address)
                 raise WorldError(
-                    f"client process {notice.address} died ({_meaning(notice.code)}); see {self.directory / 'logs'}"
+                    f"client process {notice.address}: {_meaning(notice.code)}: {_last_line(path)} ({path})"
                 )
             return
         member = self._members[notice.address]
@@ -212,9 +213,7 @@ class RealWorld:
             self.events.append(WatchedEvent(source, kind, slot, number))
 
     def _last_words(self, member: _Member) -> str:
-        path = log_path(self.plan, self.directory, member.id, member.incarnation)
-        lines = path.read_text("utf-8", "replace").strip().splitlines() if path.exists() else []
-        return lines[-1] if lines else ""
+        return _last_line(log_path(self.plan, self.directory, member.id, member.incarnation))
 
     def _wait(self, done: Callable[[], bool], timeout_s: float) -> bool:
         until = time.monotonic() + timeout_s
@@ -503,6 +502,11 @@ class RealWorld:
 
 def _meaning(code: int) -> str:
     return f"killed by signal {-code}" if code < 0 else EXIT_MEANINGS.get(code, f"exit code {code}")
+
+
+def _last_line(path: Path) -> str:
+    lines = path.read_text("utf-8", "replace").strip().splitlines() if path.exists() else []
+    return lines[-1] if lines else ""
 
 
 def _wait_readable(sources: tuple[Any, ...], timeout_s: float) -> None:

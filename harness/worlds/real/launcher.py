@@ -123,13 +123,13 @@ class _Server:
 
             Switchboard(queue, self.attach_far, plan.seed).run()
             return 0
+        from harness.worlds.real.agent_process import client_log, log_path, run_agent
+
         if order.role == "client":
-            _print_to(directory / "logs" / f"client{order.address}.log")
+            _print_to(client_log(directory, order.address))
             from harness.clients.process import run_client
 
             return run_client(plan, directory, queue, order.address, self.setup.client_processes)
-        from harness.worlds.real.agent_process import log_path, run_agent
-
         _print_to(log_path(plan, directory, order.address, order.incarnation))
         data = Path(self.setup.data_directory)
         return run_agent(plan, directory, data, queue, self.memory, order.address, order.incarnation)

@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from random import Random
-from typing import Any
 
 from harness.cluster_setup import AgentSpec
 from harness.worlds.simulated.clock import SimulatedClock
 from harness.worlds.simulated.disk import SimulatedDisk
-from paxos_impl.agent import Config
+from paxos_impl.agent import Config, Trace
 from paxos_impl.node import Node
 from paxos_impl.parts import Parts
 
@@ -24,17 +23,21 @@ class Died(BaseException):
     """Raised through the agent's code when a trigger kills it in the middle of a step."""
 
 
+MakeTrace = Callable[["SimulatedProcess", int], Trace]
+"""(process, incarnation) -> where that incarnation tells what it did"""
+
+
 class SimulatedProcess:
     """One agent over all its incarnations: disk and clock stay, the node is new each time."""
 
-    def __init__(self, spec: AgentSpec, config: Config, parts: Parts, seed: int, observe: Callable[..., None]) -> None:
+    def __init__(self, spec: AgentSpec, config: Config, parts: Parts, seed: int, make_trace: MakeTrace) -> None:
         self.spec = spec
         self.id = spec.id
         self.name = spec.name
         self.config = config
         self.parts = parts
         self.seed = seed
-        self.observe = observe
+        self.make_trace = make_trace
         self.disk = SimulatedDisk()
         self.clock = SimulatedClock()
         self.incarnation = 0
@@ -64,10 +67,7 @@ class SimulatedProcess:
         self.wake_ns = None
         self.free_ns = 0
         incarnation = self.incarnation
-
-        def trace(kind: str, ballot: Any = None, slot: int = 0, value: Any = None, extra: Any = None, /) -> None:
-            self.observe(self, incarnation, kind, ballot, slot, value, extra)
-
+        trace = self.make_trace(self, incarnation)
         draw = Random(f"{self.seed}/agent/{self.id}/{incarnation}").random
         self.node = Node(self.config, incarnation, self.disk, draw, trace, self.parts)
         return self.node

@@ -31,7 +31,7 @@ from nemesis.conductor import Conductor
 from nemesis.faults import Parameter
 from nemesis.plan import Plan
 from nemesis.port import AgentView, Evidence, LinkRule, NotSupported
-from paxos_impl.agent import Config, ProtocolViolation
+from paxos_impl.agent import Config, ProtocolViolation, Trace
 from paxos_impl.log import StorageFault
 from paxos_impl.messages import (
     FIRST_CLIENT_ADDRESS,
@@ -47,6 +47,7 @@ from paxos_impl.parts import Parts
 
 RESTART_NS = 5_000_000
 DIGEST_BLOCK = 64
+"""Entries that are hashed together, at least."""
 FINAL = -1
 """Fault index of what the run itself does at its end."""
 SENT_KINDS: dict[type, str] = {
@@ -154,7 +155,7 @@ class SimulatedWorld:
 
     def make_process(self, spec: AgentSpec, config: Config, parts: Parts) -> SimulatedProcess:
         """One agent's process; another world may make other ones."""
-        return SimulatedProcess(spec, config, parts, self.plan.seed, self._observe)
+        return SimulatedProcess(spec, config, parts, self.plan.seed, self.make_trace)
 
     # -- the run --------------------------------------------------------------------------------------------------------
 
@@ -358,7 +359,7 @@ class SimulatedWorld:
 
     def _deliver(self, target: int, sender: tuple[int, int], message: AnyMessage) -> None:
         if target >= FIRST_CLIENT_ADDRESS:
-            self._note((self.loop.now_ns, target, sender, message))
+            self._block.append((self.loop.now_ns, target, sender, message))
             if isinstance(message, Reply):
                 self.clients.on_reply(sender[0], message, self.loop.now_ns)
                 self._after_clients()
@@ -375,7 +376,9 @@ class SimulatedWorld:
                 self.loop.at(process.free_ns, self._deliver, target, sender, message)
                 return
             process.free_ns = now_ns + process.step_cost_ns
-        self._note((self.loop.now_ns, target, sender, message))
+        self._block.append((self.loop.now_ns, target, sender, message))
+        if len(self._block) >= DIGEST_BLOCK:
+            self._close_digest()
         node = process.node
         assert node is not None
         now_ns = self.loop.now_ns if process.clock_is_true else process.clock.read_ns(self.loop.now_ns)
@@ -455,25 +458,28 @@ class SimulatedWorld:
 
     # -- observing ------------------------------------------------------------------------------------------------------
 
-    def _observe(
-        self, process: SimulatedProcess, incarnation: int, kind: str, ballot: Any, slot: int, value: Any, extra: Any
-    ) -> None:
-        now_ns = self.loop.now_ns
-        handlers = self._oracle_handlers.get(kind)
-        if handlers is not None:
-            agent = process.id
-            for handler in handlers:
-                handler(agent, incarnation, now_ns, ballot, slot, value, extra)
+    def make_trace(self, process: SimulatedProcess, incarnation: int) -> Trace:
+        """Where one incarnation tells what it did: oracles, digest, record, triggers, in this order."""
+        loop, agent, name = self.loop, process.id, process.name
+        handlers_of = self._oracle_handlers.get
+        note = self._block.append
+        recording = self.recording
+        rows = None if recording is None else recording.events.setdefault((name, incarnation), [])
+
+        def trace(kind: str, ballot: Any = None, slot: int = 0, value: Any = None, extra: Any = None, /) -> None:
+            for handler in handlers_of(kind, ()):
+                handler(agent, incarnation, loop.now_ns, ballot, slot, value, extra)
             if self.stop_at_first and self.oracles.violations:
                 raise Stopped
-        if kind == "leader":
-            self.last_leader = process.id
-        self._note((kind, process.id, ballot, slot))
-        if self.recording is not None:
-            rows = self.recording.events.setdefault((process.name, incarnation), [])
-            rows.append(AgentEvent(now_ns, kind, None if ballot == NO_BALLOT else ballot, slot, value, extra))
-        if kind in self._watched:
-            self._trigger(process, kind, slot)
+            if kind == "leader":
+                self.last_leader = agent
+            note((kind, agent, ballot, slot))
+            if rows is not None:
+                rows.append(AgentEvent(loop.now_ns, kind, None if ballot == NO_BALLOT else ballot, slot, value, extra))
+            if kind in self._watched:
+                self._trigger(process, kind, slot)
+
+        return trace
 
     def _trigger(self, process: SimulatedProcess, kind: str, slot: int) -> None:
         """Let a trigger strike now; if it killed the agent, its step ends here."""
@@ -491,11 +497,6 @@ class SimulatedWorld:
 
         return appended
 
-    def _note(self, entry: tuple[Any, ...]) -> None:
-        self._block.append(entry)
-        if len(self._block) == DIGEST_BLOCK:
-            self._close_digest()
-
     def _close_digest(self) -> None:
         self._digest.update(self._encode(self._block))
         if self.notes is not None:
@@ -510,7 +511,7 @@ class SimulatedWorld:
     def _record_fault(self, edge: Any, fault: int, kind: str, targets: tuple[str, ...], evidence: Evidence) -> None:
         row = FaultEvent(self.loop.now_ns, edge, fault, kind, targets, evidence)
         self.faults.append(row)
-        self._note(("fault", edge, fault, kind, targets))
+        self._block.append(("fault", edge, fault, kind, targets))
         if self.recording is not None:
             self.recording.faults.append(row)
 
