@@ -1,0 +1,528 @@
+"""The kill matrix: how many schedules each planted bug survives, by strategy, and which oracle kills it.
+
+Rules
+* A *trial* runs schedules of one strategy, with consecutive seeds, on the code with one mutant, until one violates a rule
+  or the budget is spent.
+* A *kill* counts only if the same plan passes on the unmodified code. If it does not, that is a finding about the
+  unmodified code: it is reported with its seed, and the trial goes on.
+* Equivalent mutants must survive. A schedule that hangs is a kill by ``harness/hang``.
+* *Client view*: the killing plan is run to its end, and the history alone is judged, with no help from traces or logs.
+* Finished trials are appended to a state file, so that an interrupted matrix goes on where it stopped. A trial counts as
+  finished only for the same source of its mutant.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import math
+import multiprocessing
+import signal
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any
+
+import msgspec
+
+from harness.errors import UserError
+from harness.results import Violation
+from harness.time_limit import Hang, time_limit
+from nemesis.plan import Plan
+from nemesis.strategies import generate
+from nemesis.strategies.frame import Frame
+from paxos_impl.mutants.registry import Mutant, MutantError, all_mutants, find, hash_of, plant
+from paxos_impl.mutants.waiting import PAIRS, WAITING
+from paxos_impl.parts import CORRECT, Parts
+
+PORTFOLIO_BASES = 20
+SINGLE_BASES = 5
+BUDGET = 5000
+"""Schedules a trial runs at most; every planted bug must die within."""
+HANG_S = 60.0
+SEEDS_APART = 1_000_000
+"""Between the first seeds of two trials."""
+GATE_FACTOR = 13
+"""Times the recorded mean. Schedules to a kill are roughly geometric: that many survive with probability e^-13."""
+GATE_BASE = 1000
+"""Its seeds are none that the matrix was recorded with."""
+
+
+class Trial(msgspec.Struct, frozen=True):
+    """One search. ``base``: number of the trial; its seeds are ``base * SEEDS_APART`` and up."""
+
+    mutant: str
+    source_hash: str
+    strategy: str
+    base: int
+    budget: int
+    killed: bool
+    schedules: int
+    """Run, the killing one included."""
+    events: int
+    rule: str = ""
+    sentence: str = ""
+    seed: int = -1
+    drawn: str = ""
+    """Strategy that made the killing plan (the portfolio draws one)."""
+    client_rule: str = ""
+    """What the history alone shows of the killing run; empty: nothing."""
+    clean_violations: tuple[tuple[int, str], ...] = ()
+    """(seed, rule) of plans that the unmodified code did not pass."""
+
+
+class Task(msgspec.Struct, frozen=True):
+    """A trial to run. ``mutant`` empty: the unmodified code."""
+
+    mutant: str
+    strategy: str
+    base: int
+    budget: int
+
+
+class MatrixRow(msgspec.Struct, frozen=True):
+    """What the trials of one mutant and strategy came to."""
+
+    mutant: str
+    strategy: str
+    trials: int
+    killed: int
+    schedules_mean: float
+    """Schedules run by kills (all trials): the estimate of the mean that survivors, too, count in."""
+    schedules_median: float
+    schedules_p95: float
+    events_median: float
+    events_p95: float
+    rules: dict[str, int]
+    """Rule that fired first -> trials."""
+    seen_by_clients: int
+    """Kills of which the history alone tells."""
+    most_schedules: int
+
+
+class MatrixResult(msgspec.Struct, frozen=True):
+    trials: tuple[Trial, ...]
+    rows: tuple[MatrixRow, ...]
+    survivors: tuple[str, ...]
+    """``mutant/strategy base`` of real bugs that outlived a trial of the portfolio, or of the only strategies asked for."""
+    killed_equivalents: tuple[str, ...]
+    clean_violations: tuple[tuple[str, int, str], ...]
+    """(strategy, seed, rule) of the unmodified code."""
+    interrupted: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        """0: as it should be. 1: a survivor, or a kill of an equivalent mutant or of the unmodified code. 3: cannot tell."""
+        if self.survivors or self.killed_equivalents or self.clean_violations:
+            return 1
+        return 3 if self.interrupted or not self.trials else 0
+
+
+Progress = Callable[[Trial, int, int], None]
+"""(trial just finished, trials finished, trials in all)"""
+
+
+# -- one trial --------------------------------------------------------------------------------------------------------
+
+
+def plan_of(strategy: str, seed: int, deployments: tuple[str, ...]) -> Plan:
+    """The plan a trial runs for that seed; a mutant that lives in one deployment only fixes it."""
+    deployment: Any = deployments[0] if len(deployments) == 1 else None
+    return generate(strategy, seed, Frame(deployment=deployment))
+
+
+def run_trial(task: Task) -> Trial:
+    """Search until a kill or the end of the budget."""
+    mutants = find(task.mutant) if task.mutant else []
+    parts = plant(mutants)
+    deployments = common_deployments(mutants)
+    source_hash = hash_of(mutants) if mutants else ""
+    events = 0
+    unclean: list[tuple[int, str]] = []
+    first = task.base * SEEDS_APART
+    for seed in range(first, first + task.budget):
+        plan = plan_of(task.strategy, seed, deployments)
+        found, steps = first_violation(plan, parts)
+        events += steps
+        if found is None:
+            continue
+        if mutants:
+            same, _ = first_violation(plan, CORRECT)
+            if same is not None:
+                unclean.append((seed, same.rule))
+                continue
+        return Trial(
+            task.mutant, source_hash, task.strategy, task.base, task.budget, True, seed - first + 1, events, found.rule,
+            found.sentence, seed, plan.strategy, client_view(plan, parts) if mutants else "", tuple(unclean),
+        )  # fmt: skip
+    return Trial(
+        task.mutant, source_hash, task.strategy, task.base, task.budget, False, task.budget, events,
+        clean_violations=tuple(unclean),
+    )  # fmt: skip
+
+
+def common_deployments(mutants: Sequence[Mutant]) -> tuple[str, ...]:
+    """Deployments in which all of them live."""
+    common = tuple(name for name in ("collapsed", "classic") if all(name in one.deployments for one in mutants))
+    if not common:
+        raise MutantError(f"{'+'.join(one.id for one in mutants)}: no deployment has a place for all of them")
+    return common
+
+
+def first_violation(plan: Plan, parts: Parts) -> tuple[Violation | None, int]:
+    """What goes wrong first when the plan is run, and the events until then."""
+    from harness.worlds.simulated.world import SimulatedWorld
+
+    world = SimulatedWorld(plan, parts=parts, stop_at_first=True)
+    try:
+        with time_limit(HANG_S):
+            run = world.run()
+    except Hang:
+        return Violation("harness/hang", f"the schedule did not end within {HANG_S:g} s of real time"), world.steps
+    return (run.violations[0] if run.violations else None), run.steps
+
+
+def client_view(plan: Plan, parts: Parts) -> str:
+    """The rule that the clients' history alone shows to be broken when the plan is run to its end; empty: none."""
+    from harness.checkers.case import pair
+    from harness.checkers.linearizability.check import check
+    from harness.checkers.linearizability.models import KeyValue
+    from harness.checkers.linearizable import to_history
+    from harness.worlds.simulated.world import SimulatedWorld
+
+    world = SimulatedWorld(plan, parts=parts)
+    try:
+        with time_limit(HANG_S):
+            run = world.run()
+            calls, _ = pair(world.history)
+            judged = check(to_history(calls), KeyValue(), steps=200_000)
+    except Hang:
+        return ""
+    if judged.legal is False:
+        return f"linearizability/{judged.rule or 'illegal'}"
+    return next((one.rule for one in run.violations if one.rule == "liveness/no-progress"), "")
+
+
+# -- many trials ------------------------------------------------------------------------------------------------------
+
+
+def tasks_for(
+    ids: Iterable[str] | None, strategies: Sequence[str], budget: int, bases: int | None, equivalent_budget: int
+) -> list[Task]:
+    """All trials of a matrix, the first base of every mutant before the second. ``ids`` None: all mutants and pairs."""
+    known = all_mutants()
+    names = list(ids) if ids is not None else [*known, *(pair.ids for pair in PAIRS)]
+    counts = {name: bases or (PORTFOLIO_BASES if name == "portfolio" else SINGLE_BASES) for name in strategies}
+    tasks = []
+    for base in range(max(counts.values(), default=0)):
+        for strategy in strategies:
+            for name in names:
+                harmless = is_equivalent(find(name))
+                if base < (min(counts[strategy], 2) if harmless else counts[strategy]):
+                    tasks.append(Task(name, strategy, base, equivalent_budget if harmless else budget))
+    return tasks
+
+
+def is_equivalent(mutants: Sequence[Mutant]) -> bool:
+    """A single equivalent mutant must survive; a pair is meant to bite."""
+    return len(mutants) == 1 and bool(mutants[0].equivalent)
+
+
+def run_matrix(
+    ids: Iterable[str] | None = None,
+    strategies: Sequence[str] = ("portfolio",),
+    budget: int = BUDGET,
+    *,
+    jobs: int = 1,
+    bases: int | None = None,
+    equivalent_budget: int = 200,
+    state: Path | None = None,
+    progress: Progress | None = None,
+    make_executor: Callable[[int], Executor] | None = None,
+) -> MatrixResult:
+    """Run all trials that ``state`` does not hold yet, and summarise.
+
+    ``ids``: as in the registry, ``A+B`` for pairs, ``FILE.py:ID`` for one's own. ``bases``: trials for each mutant and
+    strategy (default: 20 for the portfolio, 5 for any other). Raises UserError if an id is unknown.
+    """
+    try:
+        tasks = tasks_for(ids, strategies, budget, bases, equivalent_budget)
+    except MutantError as error:
+        raise UserError(str(error)) from error
+    return run_tasks(tasks, jobs=jobs, state=state, progress=progress, make_executor=make_executor)
+
+
+def run_tasks(
+    tasks: Sequence[Task],
+    *,
+    jobs: int = 1,
+    state: Path | None = None,
+    progress: Progress | None = None,
+    make_executor: Callable[[int], Executor] | None = None,
+) -> MatrixResult:
+    """Run tasks in any order; an interrupt ends it, and what was finished stands in ``state``."""
+    done = {_key(trial): trial for trial in read_trials(state)} if state is not None else {}
+    hashes = {task.mutant: hash_of(find(task.mutant)) if task.mutant else "" for task in tasks}
+    trials: list[Trial] = []
+    missing: list[Task] = []
+    for task in tasks:
+        known = done.get((task.mutant, task.strategy, task.base))
+        if (
+            known is not None
+            and known.source_hash == hashes[task.mutant]
+            and (known.killed or known.budget >= task.budget)
+        ):
+            trials.append(known)
+        else:
+            missing.append(task)
+    interrupted = False
+
+    def finish(trial: Trial) -> None:
+        trials.append(trial)
+        if state is not None:
+            with state.open("ab") as file:
+                file.write(msgspec.json.encode(trial) + b"\n")
+        if progress is not None:
+            progress(trial, len(trials), len(tasks))
+
+    try:
+        if jobs <= 1 and make_executor is None:
+            for task in missing:
+                finish(run_trial(task))
+        else:
+            with (make_executor or local_executor)(jobs) as executor:
+                futures: list[Future[Trial]] = [executor.submit(run_trial, task) for task in missing]
+                for future in concurrent.futures.as_completed(futures):
+                    finish(future.result())
+    except KeyboardInterrupt:
+        interrupted = True
+    return summarise(trials, interrupted)
+
+
+def local_executor(jobs: int) -> Executor:
+    """Processes of this machine, forked: workers share the imported code, and the caller has no threads yet."""
+    return ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("fork"), initializer=_ignore_interrupts)
+
+
+def _ignore_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _key(trial: Trial) -> tuple[str, str, int]:
+    return trial.mutant, trial.strategy, trial.base
+
+
+def read_trials(state: Path) -> list[Trial]:
+    """The trials of a state file; the last one of a key counts. A line torn at the end is left out."""
+    if not state.exists():
+        return []
+    trials: dict[tuple[str, str, int], Trial] = {}
+    lines = state.read_bytes().split(b"\n")
+    for number, line in enumerate(lines, 1):
+        if not line:
+            continue
+        try:
+            trial = msgspec.json.decode(line, type=Trial)
+        except msgspec.DecodeError as error:
+            if number == len(lines):
+                break
+            raise UserError(f"{state}, line {number} is no trial ({error}); remove the line, or the file") from error
+        trials[_key(trial)] = trial
+    return list(trials.values())
+
+
+# -- what it comes to -------------------------------------------------------------------------------------------------
+
+
+def summarise(trials: Sequence[Trial], interrupted: bool = False) -> MatrixResult:
+    grouped: dict[tuple[str, str], list[Trial]] = defaultdict(list)
+    for trial in trials:
+        if trial.mutant:
+            grouped[trial.mutant, trial.strategy].append(trial)
+    judged = {trial.strategy for trial in trials}
+    judged = {"portfolio"} if "portfolio" in judged else judged
+    survivors, killed_equivalents = [], []
+    harmless = {name: is_equivalent(find(name)) for name, _ in grouped}
+    for trial in trials:
+        label = f"{trial.mutant}/{trial.strategy} base {trial.base}"
+        if trial.mutant and harmless[trial.mutant]:
+            if trial.killed:
+                killed_equivalents.append(f"{label}: {trial.rule} at seed {trial.seed}")
+        elif trial.mutant and not trial.killed and trial.strategy in judged:
+            survivors.append(label)
+    clean = [(trial.strategy, seed, rule) for trial in trials for seed, rule in trial.clean_violations]
+    clean += [(trial.strategy, trial.seed, trial.rule) for trial in trials if not trial.mutant and trial.killed]
+    rows = tuple(_row(name, strategy, many) for (name, strategy), many in grouped.items())
+    return MatrixResult(
+        tuple(trials), rows, tuple(survivors), tuple(killed_equivalents), tuple(dict.fromkeys(clean)), interrupted
+    )
+
+
+def _row(name: str, strategy: str, trials: list[Trial]) -> MatrixRow:
+    kills = [trial for trial in trials if trial.killed]
+    schedules = [float(trial.schedules) if trial.killed else math.inf for trial in trials]
+    events = [float(trial.events) if trial.killed else math.inf for trial in trials]
+    return MatrixRow(
+        name,
+        strategy,
+        len(trials),
+        len(kills),
+        sum(trial.schedules for trial in trials) / max(1, len(kills)),
+        median(schedules),
+        _p95(schedules),
+        median(events),
+        _p95(events),
+        dict(Counter(trial.rule for trial in kills).most_common()),
+        sum(bool(trial.client_rule) for trial in kills),
+        max(trial.schedules for trial in trials),
+    )
+
+
+def _p95(values: list[float]) -> float:
+    """The smallest value that 95 % do not exceed."""
+    return sorted(values)[math.ceil(0.95 * len(values)) - 1]
+
+
+# -- the gate ---------------------------------------------------------------------------------------------------------
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """``docs/kill-matrix.json``: the matrix as it was measured."""
+
+    schema_version: int
+    rows: tuple[MatrixRow, ...]
+
+
+class GateResult(msgspec.Struct, frozen=True):
+    """``failures`` and ``unknown``: one sentence each."""
+
+    checked: int
+    failures: tuple[str, ...]
+    unknown: tuple[str, ...]
+    deep: tuple[str, ...]
+    """Mutants left to the nightly run."""
+
+    @property
+    def exit_code(self) -> int:
+        """0: all as recorded. 1: a survivor, or a kill of clean code or of an equivalent mutant. 3: cannot tell."""
+        if self.failures:
+            return 1
+        return 3 if self.unknown else 0
+
+
+def write_recorded(result: MatrixResult, path: Path) -> None:
+    rows = tuple(sorted(result.rows, key=lambda row: (row.strategy != "portfolio", row.strategy, row.mutant)))
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(Recorded(1, rows)), indent=1) + b"\n")
+
+
+def read_recorded(path: Path) -> Recorded:
+    """Raises UserError if the file is not there or not a matrix."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Recorded)
+    except (OSError, msgspec.DecodeError) as error:
+        raise UserError(f"{path} is no recorded matrix ({error}); record one with `torture matrix`") from error
+
+
+def gate(
+    recorded: Recorded,
+    *,
+    ids: Iterable[str] | None = None,
+    factor: int = GATE_FACTOR,
+    deepest: float | None = 20.0,
+    harmless_schedules: int = 10,
+    clean_schedules: int = 100,
+    jobs: int = 1,
+    state: Path | None = None,
+    progress: Progress | None = None,
+) -> GateResult:
+    """Kill every mutant again with seeds of its own, each within ``factor`` times its recorded mean.
+
+    ``deepest``: mutants of a higher recorded mean (schedules) are left to the nightly run; None: all.
+    """
+    means = {row.mutant: row.schedules_mean for row in recorded.rows if row.strategy == "portfolio" and row.killed}
+    names = list(ids) if ids is not None else [*all_mutants(), *(pair.ids for pair in PAIRS)]
+    tasks = [Task("", "portfolio", GATE_BASE, clean_schedules)]
+    unknown, deep = [], []
+    for name in names:
+        if is_equivalent(find(name)):
+            tasks.append(Task(name, "portfolio", GATE_BASE, harmless_schedules))
+        elif name not in means:
+            unknown.append(f"{name} was never recorded; measure it with `torture matrix --ids {name}`")
+        elif deepest is not None and means[name] > deepest:
+            deep.append(name)
+        else:
+            tasks.append(Task(name, "portfolio", GATE_BASE, math.ceil(factor * means[name])))
+    result = run_tasks(tasks, jobs=jobs, state=state, progress=progress)
+    failures = [f"{label} survived {factor} times its recorded mean" for label in result.survivors]
+    failures += [f"equivalent mutant killed: {label}" for label in result.killed_equivalents]
+    failures += [
+        f"unmodified code: {rule} with strategy {name}, seed {seed}" for name, seed, rule in result.clean_violations
+    ]
+    if result.interrupted:
+        unknown.append("interrupted before all trials ended")
+    return GateResult(len(result.trials), tuple(failures), tuple(unknown), tuple(deep))
+
+
+# -- the document -----------------------------------------------------------------------------------------------------
+
+
+def document(recorded: Recorded) -> str:
+    """``docs/kill-matrix.md``, from the recorded rows alone."""
+    known = all_mutants()
+    rows = [row for row in recorded.rows if row.strategy == "portfolio"]
+    real = [row for row in rows if not is_equivalent(find(row.mutant))]
+    killed = [row for row in real if row.killed == row.trials]
+    lines = [
+        "# The kill matrix",
+        "",
+        "Generated from `docs/kill-matrix.json`; do not edit. A *kill* counts only if the same plan passes on the unmodified",
+        "code. *Clients*: share of the kills that the history alone, without traces and logs, shows as well.",
+        "",
+        f"{len(real)} planted bugs and pairs measured with the portfolio, {len(killed)} of them killed in every trial; "
+        f"median of the medians: {_number(median([row.schedules_median for row in real])) if real else '-'} schedules.",
+        "",
+        "| id | bug | family | trials | killed | schedules: median | p95 | events: median | p95 | fired first | clients |",
+        "|---|---|---|---:|---:|---:|---:|---:|---:|---|---:|",
+    ]
+    lines += [_line(row, known) for row in sorted(real, key=lambda row: (row.schedules_mean, row.mutant))]
+    lines += ["", "## Equivalent mutants", "", "They break nothing, and must not be killed.", ""]
+    lines += ["| id | change | why it is harmless | schedules survived | killed |", "|---|---|---|---:|---:|"]
+    for row in rows:
+        if row.mutant in known and known[row.mutant].equivalent:
+            one = known[row.mutant]
+            survived = row.trials * row.most_schedules
+            lines.append(f"| {one.id} | {one.about} | {one.equivalent} | {survived} | {row.killed} |")
+    lines += ["", "## Single strategies", "", *_strategies(recorded.rows)]
+    lines += ["", "## Bugs that wait for a feature", "", "| id | bug | source | waits for |", "|---|---|---|---|"]
+    lines += [f"| {one.id} | {one.about} | {one.source} | {one.waits_for} |" for one in WAITING]
+    return "\n".join(lines) + "\n"
+
+
+def _line(row: MatrixRow, known: dict[str, Mutant]) -> str:
+    one = known.get(row.mutant)
+    about = one.about if one else next((pair.why for pair in PAIRS if pair.ids == row.mutant), "")
+    rules = ", ".join(f"{rule} {count}" for rule, count in list(row.rules.items())[:3])
+    seen = f"{row.seen_by_clients / row.killed:.0%}" if row.killed else "-"
+    cells = (
+        row.mutant, about, one.family if one else "pair", row.trials, row.killed, _number(row.schedules_median),
+        _number(row.schedules_p95), _number(row.events_median), _number(row.events_p95), rules, seen,
+    )  # fmt: skip
+    return "| " + " | ".join(map(str, cells)) + " |"
+
+
+def _strategies(rows: Sequence[MatrixRow]) -> list[str]:
+    by_strategy: dict[str, list[MatrixRow]] = defaultdict(list)
+    for row in rows:
+        if not is_equivalent(find(row.mutant)):
+            by_strategy[row.strategy].append(row)
+    lines = ["| strategy | mutants | killed | mean of log schedules to a kill, as a number |", "|---|---:|---:|---:|"]
+    for strategy, many in sorted(by_strategy.items()):
+        logs = [math.log(row.schedules_mean) for row in many if row.killed]
+        typical = f"{math.exp(fmean(logs)):.1f}" if logs else "-"
+        lines.append(f"| {strategy} | {len(many)} | {sum(row.killed > 0 for row in many)} | {typical} |")
+    return lines
+
+
+def _number(value: float) -> str:
+    return "over the budget" if math.isinf(value) else f"{value:,.0f}" if value >= 10 else f"{value:g}"
