@@ -146,6 +146,7 @@ class _Run:
         self.phase = "start"
         self.totals: dict[str, int] = {}
         self._progress_ns = 0
+        self._interrupts_obeyed = 0
         self.world = RealWorld(plan, directory, data, client_processes(plan), self._note)
         self.names = tuple(view.name for view in self.world.agents())
         self.conductor = Conductor(plan, self.world, self._record)
@@ -176,13 +177,15 @@ class _Run:
         try:
             phase()
         except _Interrupted:
+            self._interrupts_obeyed = self.interrupts.asked
             self._note("interrupted", (), {"phase": self.phase})
+            if self.phase not in ("torture", "stop"):
+                self._note("cut_short", (), {"error": f"interrupted in phase {self.phase!r}"})
         except HarnessFault as error:
             self._fail(f"{self.phase}: {error}")
         except (Exception, KeyboardInterrupt) as error:
             self._fail(f"{self.phase}: {type(error).__name__}: {error}")
-            with (self.directory / "logs" / "harness.log").open("a") as log:
-                traceback.print_exc(file=log)
+            traceback.print_exc()
 
     def _fail(self, text: str) -> None:
         self.errors.append(text)
@@ -217,21 +220,29 @@ class _Run:
     def _heal(self) -> None:
         self.phase = "heal"
         self.conductor.heal_all()
-        self._record("end", -1, "heal", self.names, self.world.heal_everything())
+        evidence = self.world.heal_everything()
+        if self._whole:
+            self._record("end", -1, "heal", self.names, evidence)
 
     def _after_heal(self) -> None:
-        """Progress of every client under load, then convergence, then the power cut and all that must come back."""
-        world = self.world
-        if self.interrupts.asked:
-            return
+        """Progress of every client under load, then convergence, then the power cut and all that must come back. After an
+        interrupt convergence alone, so that what was acknowledged is seen to be there."""
         self.phase = "settle"
-        world.order_clients("mark")
-        self._until(self._all_clients_progressed, self.plan.settle_ns)
+        world = self.world
+        if self._whole:
+            world.order_clients("mark")
+            progressed = self._until(self._all_clients_progressed, self.plan.settle_ns)
+            self._note("settled", (), {"every_client_progressed": progressed})
         world.order_clients("stop")
         self._until(self._nothing_in_flight, self.plan.timing.operation_timeout_ns + SECOND)
         self._until(self._converged, self.plan.settle_ns)
-        if self.plan.final_power_cut:
+        if self._whole and self.plan.final_power_cut:
             self._cut_power_of_all()
+
+    @property
+    def _whole(self) -> bool:
+        """Nothing has kept this run from doing all that was planned."""
+        return not self.errors and not self.interrupts.asked
 
     def _cut_power_of_all(self) -> None:
         self.phase = "power cut"
@@ -267,7 +278,7 @@ class _Run:
     def _step(self, longest_ns: int) -> None:
         """Listen for a moment; show progress; leave the phase if the user asked to."""
         self.world.listen(max(0.0, min(longest_ns / 1e9, STEP_S)))
-        if self.interrupts.asked and self.phase != "heal":
+        if self.interrupts.asked > self._interrupts_obeyed:
             raise _Interrupted
         now_ns = time.monotonic_ns()
         if self.progress is not None and now_ns >= self._progress_ns:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -19,7 +19,8 @@ from harness.record import AgentEvent, Ballot, Command, FaultEvent, Operation, R
 from harness.results import CheckResult, Verdict, Violation
 from nemesis.plan import Plan
 
-Part = Literal["history", "decided", "trace", "faults"]
+Part = Literal["history", "decided", "trace", "faults", "end"]
+"""``end``: what a run does when load and faults are over, so that all learners may catch up."""
 Value = tuple[Command, ...]
 Learner = tuple[str, int]
 """(agent name, incarnation)"""
@@ -105,7 +106,7 @@ class Case:
         self.roster: Roster = roster_of(plan.cluster)
         self.places: Mapping[int, int] = {}
         """Process number -> logical client, where that is known; else ``roster.client_of`` tells."""
-        self.problems: dict[Part, list[str]] = {"history": [], "decided": [], "trace": [], "faults": []}
+        self.problems: dict[Part, list[str]] = {part: [] for part in get_args(Part)}
 
     def _note_damage(self, part: Part, already: int) -> None:
         for torn in self.run.torn[already:]:
@@ -176,6 +177,11 @@ class Case:
         already = len(self.run.torn)
         rows = self.run.faults()
         self._note_damage("faults", already)
+        self.problems["end"].extend(
+            f"the run did not come to its end: {event.evidence.get('error')}"
+            for event in rows
+            if event.fault == -1 and event.kind in ("error", "cut_short")
+        )
         return rows
 
     # The agreed log.

@@ -61,7 +61,7 @@ def check(case: Case) -> CheckResult:
     }
     how = "after the final power cut" if case.final_cut else "at the end (no final power cut was made)"
     summary = f"{len(acknowledged)} acknowledged writes are all there {how}"
-    return conclude(NAME, ABOUT, case, ("decided", "history"), violations, summary, stats)
+    return conclude(NAME, ABOUT, case, ("decided", "history", "end"), violations, summary, stats)
 
 
 def _not_in_log(call: Call) -> Violation:

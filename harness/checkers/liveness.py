@@ -37,7 +37,7 @@ def check(case: Case) -> CheckResult:
     if not asked and not violations:
         return CheckResult(NAME, Verdict.INCONCLUSIVE, "no client asked for anything after the heal", (), stats, ABOUT)
     summary = f"{len(asked)} clients made progress and all learners converged within {bound / 1e9:g} s of the heal"
-    return conclude(NAME, ABOUT, case, ("decided", "history"), violations, summary, stats)
+    return conclude(NAME, ABOUT, case, ("decided", "history", "end"), violations, summary, stats)
 
 
 def _asked_after(case: Case, healed: int) -> dict[int, list[Call]]:
