@@ -183,8 +183,10 @@ def _turns(model: RunModel) -> list[tuple[int, str, str, Ballot | None]]:
     ]
     turns += [
         (fault.begin_ns, name, fault.kind, None)
-        for fault in model.faults
-        if fault.kind in ("kill", "power", "corrupt") and fault.landed and fault.begin_ns is not None
+        for fault in (*model.faults, *model.final_faults)
+        if fault.kind.removeprefix("final ") in ("kill", "power", "corrupt")
+        and fault.landed
+        and fault.begin_ns is not None
         for name in fault.targets
     ]
     return sorted(turns, key=lambda turn: turn[0])

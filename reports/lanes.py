@@ -53,6 +53,19 @@ def fault_lanes(faults: Iterable[FaultResult], duration_ns: int) -> list[Lane]:
     return lanes
 
 
+def shaded(lanes: Iterable[Lane]) -> dict[str, list[tuple[int, int]]]:
+    """Device -> the times during which some fault of it was in force, merged, in order."""
+    found: dict[str, list[tuple[int, int]]] = {}
+    bars = sorted((bar for lane in lanes for bar in lane.bars if bar.landed), key=lambda bar: bar.begin_ns)
+    for bar in bars:
+        spans = found.setdefault(bar.device, [])
+        if spans and bar.begin_ns <= spans[-1][1]:
+            spans[-1] = (spans[-1][0], max(spans[-1][1], bar.end_ns))
+        else:
+            spans.append((bar.begin_ns, bar.end_ns))
+    return found
+
+
 def _rows(bars: list[Bar], room: int) -> list[list[Bar]]:
     rows: list[list[Bar]] = []
     for bar in bars:

@@ -63,8 +63,8 @@ class RunModel:
     the schedule wanted it), invoke_ns, end_ns, latency_ns = end - intended, outcome (ok, fail, info), answered (False:
     no completion on record; it ends with the run, as info)."""
     faults: tuple[FaultResult, ...]
-    final_faults: tuple[FaultEvent, ...]
-    """The final power cut and the final heal, at times of the run."""
+    final_faults: tuple[FaultResult, ...]
+    """What the run itself does after the load, such as the final power cut: index -1, kind ``final power``."""
     learned: pd.DataFrame
     """One row each time a learner learned a slot: time_ns, agent, incarnation, slot, value_id, ballot."""
     values: tuple[tuple[Command, ...], ...]
@@ -127,8 +127,8 @@ def load(directory: Path) -> RunModel:
         started_ns=started,
         duration_ns=duration,
         operations=operations,
-        faults=results.faults if results else _faults_from_record(edges, operations),
-        final_faults=tuple(row for row in edges if row.fault < 0),
+        faults=results.faults if results else _faults_from_record([row for row in edges if row.fault >= 0], operations),
+        final_faults=_final_faults(edges, operations),
         learned=learned,
         values=values,
         covered=_covered(protocol),
@@ -259,10 +259,20 @@ def _last(asked: Any, end: Operation | None) -> Any:
     return end.value if end is not None and end.type == "ok" and end.f == "read" else asked
 
 
+def _final_faults(edges: list[FaultEvent], operations: pd.DataFrame) -> tuple[FaultResult, ...]:
+    """One for each kind of final fault that began."""
+    kinds = list(dict.fromkeys(row.kind for row in edges if row.fault < 0 and row.edge == "begin"))
+    return tuple(
+        msgspec.structs.replace(fault, kind=f"final {kind}", describe=f"final {fault.describe}")
+        for kind in kinds
+        for fault in _faults_from_record([row for row in edges if row.fault < 0 and row.kind == kind], operations)
+    )
+
+
 def _faults_from_record(edges: list[FaultEvent], operations: pd.DataFrame) -> tuple[FaultResult, ...]:
-    """The faults as the nemesis recorded them, for a run that nobody has judged yet."""
-    begins = {row.fault: row for row in edges if row.edge == "begin" and row.fault >= 0}
-    ends = {row.fault: row for row in edges if row.edge == "end" and row.fault >= 0}
+    """Faults as the nemesis recorded them: those of a run that nobody has judged yet, and the final ones."""
+    begins = {row.fault: row for row in edges if row.edge == "begin"}
+    ends = {row.fault: row for row in edges if row.edge == "end"}
     done = operations.loc[operations["outcome"] == "ok", "end_ns"].to_numpy()
     unknown = operations.loc[operations["outcome"] == "info", "end_ns"].to_numpy()
     done = np.sort(done)
@@ -346,10 +356,11 @@ def run_availability(model: RunModel) -> Availability:
         (table["outcome"] == "ok").to_numpy(np.bool_),
         model.duration_ns,
         window_width_ns(model.duration_ns),
+        until_ns=model.results.healed_ns if model.results else None,
     )
 
 
 def device(kind: str) -> str:
     """process, link, disk or clock; ``other`` for a kind that this version does not know."""
-    known = KINDS.get(kind)
+    known = KINDS.get(kind.removeprefix("final "))
     return known.device if known else "other"

@@ -191,7 +191,7 @@ def active_faults(model: RunModel, time_ns: int) -> list[FaultResult]:
     """Faults that were in force at that time of the run."""
     return [
         fault
-        for fault in model.faults
+        for fault in (*model.faults, *model.final_faults)
         if fault.landed
         and fault.begin_ns is not None
         and fault.begin_ns <= time_ns <= (model.duration_ns if fault.end_ns is None else fault.end_ns)
@@ -218,7 +218,7 @@ def headline(model: RunModel) -> list[tuple[str, str, str]]:
         (
             "available",
             wording.share(available.share),
-            f"of windows of {wording.span(available.width_ns)}; {wording.span(down)} of outage",
+            f"of windows of {wording.span(available.width_ns)} in which operations waited; {wording.span(down)} of outage",
         ),
         (
             "faults landed",

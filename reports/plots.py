@@ -24,7 +24,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from harness.results import FaultResult
-from reports.lanes import Lane, fault_lanes
+from reports.lanes import Lane, fault_lanes, shaded
 from reports.model import OUTCOME_WORDS, OUTCOMES, RunModel, run_availability
 from reports.palette import (
     DEVICE_COLOURS,
@@ -88,7 +88,7 @@ def draw_all(model: RunModel) -> tuple[list[Path], list[str]]:
 
 def timeline_png(model: RunModel) -> bytes:
     """Fault lanes, latency of every operation by outcome, throughput and availability over one time axis."""
-    lanes = fault_lanes(model.faults, model.duration_ns)
+    lanes = fault_lanes((*model.faults, *model.final_faults), model.duration_ns)
     with matplotlib.style.context(["default", _STYLE]):
         lane_height = 0.5 + 0.24 * max(1, len(lanes))
         figure, panels = _figure(model, (lane_height, 2.9, 1.5, 0.55), shared=True)
@@ -104,7 +104,7 @@ def timeline_png(model: RunModel) -> bytes:
 
 def latency_png(model: RunModel) -> bytes:
     """Latency quantiles of successful operations over time, and their distribution over the whole run."""
-    lanes = fault_lanes(model.faults, model.duration_ns)
+    lanes = fault_lanes((*model.faults, *model.final_faults), model.duration_ns)
     with matplotlib.style.context(["default", _STYLE]):
         figure, panels = _figure(model, (2.6, 2.4), shared=False)
         _draw_quantiles(panels[0], model)
@@ -116,7 +116,7 @@ def latency_png(model: RunModel) -> bytes:
 
 def availability_png(model: RunModel) -> bytes:
     """Share of operations that succeeded in each window, outages, and how long the service took after each fault."""
-    lanes = fault_lanes(model.faults, model.duration_ns)
+    lanes = fault_lanes((*model.faults, *model.final_faults), model.duration_ns)
     begun = [fault for fault in model.faults if fault.begin_ns is not None]
     rows = min(len(begun), RECOVERY_ROWS_AT_MOST)
     with matplotlib.style.context(["default", _STYLE]):
@@ -207,7 +207,7 @@ def _draw_lanes(panel: Axes, lanes: list[Lane]) -> None:
     missed = sum(not bar.landed for lane in lanes for bar in lane.bars)
     if missed:
         handles.append(Patch(facecolor="white", edgecolor=QUIET, hatch="////", label=f"did not land ({missed})"))
-    total = sum(len(lane.bars) for lane in lanes)
+    total = sum(bar.fault >= 0 for lane in lanes for bar in lane.bars)
     _legend(panel, handles, f"{count(total, 'fault')}")
 
 
@@ -423,17 +423,10 @@ def _fault_name(fault: FaultResult) -> str:
 
 
 def _shade(panel: Axes, lanes: list[Lane]) -> None:
-    for lane in lanes:
-        for bar in lane.bars:
-            if bar.landed:
-                panel.axvspan(
-                    bar.begin_ns / 1e9,
-                    bar.end_ns / 1e9,
-                    color=DEVICE_COLOURS[bar.device],
-                    alpha=0.09,
-                    linewidth=0,
-                    zorder=0.5,
-                )
+    """Once for each device, however many faults overlap: more faults are not darker."""
+    for name, spans in shaded(lanes).items():
+        for begin, end in spans:
+            panel.axvspan(begin / 1e9, end / 1e9, color=DEVICE_COLOURS[name], alpha=0.11, linewidth=0, zorder=0.5)
 
 
 def _legend(panel: Axes, handles: list[Any] | None, title: str) -> None:

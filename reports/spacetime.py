@@ -213,7 +213,7 @@ def _strikes(model: RunModel, wanted: Sequence[ProtocolEvent]) -> list[ProtocolE
     begin, end = wanted[0].time_ns, wanted[-1].time_ns
     names = {item.agent for item in wanted}
     found = []
-    for fault in model.faults:
+    for fault in (*model.faults, *model.final_faults):
         struck = [name for name in fault.targets if name in names]
         for word, time in (("begins", fault.begin_ns), ("ends", fault.end_ns)):
             if fault.landed and struck and time is not None and begin <= time <= end:
@@ -284,7 +284,7 @@ def _bands(
 ) -> tuple[Band, ...]:
     """Faults that took effect on these lanes within the rows."""
     found: list[Band] = []
-    for fault in model.faults:
+    for fault in (*model.faults, *model.final_faults):
         until = end + 1 if fault.end_ns is None else fault.end_ns
         if fault.begin_ns is None or not fault.landed or fault.begin_ns > end or until < begin:
             continue
@@ -297,7 +297,7 @@ def _bands(
                 height=max(6.0, bottom - top),
                 device=device(fault.kind),
                 label=shown(fault.kind, 16),
-                title=f"fault {fault.index}: {shown(fault.describe)}, on {who}",
+                title=f"{shown(fault.describe)}, on {who}",
             )
             for name in fault.targets
             if name in xs

@@ -37,7 +37,8 @@ def window_width_ns(duration_ns: int) -> int:
 class Availability(msgspec.Struct, frozen=True):
     """Windows of equal width from time 0.
 
-    A window counts if some operation was waiting in it, and it is not after the last one was wanted (the load is over).
+    A window counts if some operation was waiting in it, and the load is not over: it is not
+    after the last operation was wanted, nor after the final heal.
     """
 
     width_ns: int
@@ -49,14 +50,20 @@ class Availability(msgspec.Struct, frozen=True):
     """(begin, end) in ns: maximal rows of windows in which operations waited and none succeeded."""
 
 
-def availability(intended_ns: Ints, ended_ns: Ints, ok: Bools, duration_ns: int, width_ns: int) -> Availability:
-    """Availability of a run from its operations: when each was wanted, when it ended, and whether it succeeded."""
+def availability(
+    intended_ns: Ints, ended_ns: Ints, ok: Bools, duration_ns: int, width_ns: int, until_ns: int | None = None
+) -> Availability:
+    """Availability of a run from its operations: when each was wanted, when it ended, and whether it succeeded.
+
+    Windows that begin after ``until_ns`` do not count.
+    """
     windows = max(1, -(-duration_ns // width_ns))
     change = np.zeros(windows + 1, dtype=np.int64)
     np.add.at(change, np.clip(intended_ns // width_ns, 0, windows - 1), 1)
     np.add.at(change, np.clip(ended_ns // width_ns, 0, windows - 1) + 1, -1)
     tried = np.cumsum(change[:-1]) > 0
-    tried[int(intended_ns.max(initial=0)) // width_ns + 1 :] = False
+    last = int(intended_ns.max(initial=0))
+    tried[(last if until_ns is None else min(last, until_ns)) // width_ns + 1 :] = False
     succeeded = np.bincount(np.clip(ended_ns[ok] // width_ns, 0, windows - 1), minlength=windows) > 0
     down = tried & ~succeeded
     edges = np.flatnonzero(np.diff(np.concatenate(([False], down, [False])).astype(np.int8)))

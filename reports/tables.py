@@ -70,18 +70,20 @@ def fault_rows(model: RunModel) -> list[FaultRow]:
     return rows
 
 
-def evidence_text(evidence: dict[str, Any], limit: int = 160) -> str:
-    """``dropped 412; restarted p0``."""
+def evidence_text(evidence: dict[str, Any], limit: int = 400) -> str:
+    """``dropped 412, restarted p0``; nested evidence stands in brackets."""
     parts = []
     for name, value in evidence.items():
-        if isinstance(value, list) and all(isinstance(item, str | int) for item in value):
+        if isinstance(value, dict):
+            text = f"({evidence_text(value, limit)})"
+        elif isinstance(value, list) and all(isinstance(item, str | int) for item in value):
             text = joined([shown(item, 24) for item in value[:8]]) + (" …" if len(value) > 8 else "")
         elif isinstance(value, int) and not isinstance(value, bool):
             text = span(value) if name.endswith("_ns") else f"{value:,}"
         else:
             text = shown(value, 100)
         parts.append(f"{shown(name, 40).replace('_', ' ')} {text}")
-    return shown("; ".join(parts), limit) if parts else "none"
+    return shown(", ".join(parts), limit) if parts else "none"
 
 
 def _silence(edges: Any, fault: FaultResult, duration_ns: int) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from reports.lanes import fault_lanes
+from reports.lanes import fault_lanes, shaded
 from reports.model import OUTCOMES, RunModel, run_availability
 from reports.statistics import window_width_ns, windowed_counts, windowed_quantiles
 from reports.wording import joined, shown
@@ -83,6 +83,7 @@ def timeline_data(model: RunModel, chosen: Sample) -> dict[str, Any]:
         (0.5, 0.95, 0.99),
     )
     found = run_availability(model)
+    lanes = fault_lanes((*model.faults, *model.final_faults), model.duration_ns)
     unit_ns = 1000 * max(1, -(-model.duration_ns // (1000 * (2**32 - 1))))
     return {
         "duration_us": model.duration_ns / 1e3,
@@ -108,7 +109,7 @@ def timeline_data(model: RunModel, chosen: Sample) -> dict[str, Any]:
         },
         "throughput": {outcome: _rates(model, outcome, width) for outcome in OUTCOMES},
         "available": [
-            (1 if succeeded else 0) if tried else None
+            1 if succeeded else 0 if tried else None
             for tried, succeeded in zip(found.tried, found.succeeded, strict=True)
         ],
         "lanes": [
@@ -126,8 +127,11 @@ def timeline_data(model: RunModel, chosen: Sample) -> dict[str, Any]:
                     for bar in lane.bars
                 ],
             }
-            for lane in fault_lanes(model.faults, model.duration_ns)
+            for lane in lanes
         ],
+        "shaded": {
+            name: [[begin // 1000, end // 1000] for begin, end in spans] for name, spans in shaded(lanes).items()
+        },
     }
 
 

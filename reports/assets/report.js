@@ -146,12 +146,14 @@
     const faultBands = (chart) => {
       const context = chart.ctx;
       context.save();
-      context.globalAlpha = 0.1;
-      for (const bar of bars) {
-        if (!bar.landed) continue;
-        const [left, , wide] = box(chart, bar.begin, bar.end, 0, 1);
-        context.fillStyle = colours[bar.device];
-        if (wide > 0) context.fillRect(left, chart.bbox.top, wide, chart.bbox.height);
+      context.globalAlpha = 0.12;
+      for (const [device, spans] of Object.entries(data.shaded)) {
+        context.fillStyle = colours[device];
+        for (const [begin, end] of spans) {
+          const left = Math.max(chart.bbox.left, chart.valToPos(begin / 1e6, "x", true));
+          const right = Math.min(chart.bbox.left + chart.bbox.width, chart.valToPos(end / 1e6, "x", true));
+          if (right > left) context.fillRect(left, chart.bbox.top, right - left, chart.bbox.height);
+        }
       }
       context.restore();
     };
@@ -224,7 +226,7 @@
       quantiles: (element) => new uPlot(options(170, latencyAxis(), {
         scales: { y: latencyScale },
         series: [{}, ...[["p50", [], 2], ["p95", [8, 4], 1.6], ["p99", [2, 3], 1.6]].map(([name, dash, wide]) => ({
-          label: name, stroke: colours[`q${name.slice(1)}`], width: wide, dash, points: { show: false }, spanGaps: false,
+          label: name, stroke: colours[`q${name.slice(1)}`], width: wide, dash, points: { show: true, size: 3.5, fill: colours[`q${name.slice(1)}`] }, spanGaps: false,
         }))],
       }), [middles, data.quantiles.p50, data.quantiles.p95, data.quantiles.p99], element),
 
@@ -293,8 +295,8 @@
       for (const other of charts) {
         if (other !== chart && (other.scales.x.min !== min || other.scales.x.max !== max)) other.setScale("x", { min, max });
       }
-      holder.dataset.from = min;
-      holder.dataset.to = max;
+      const panel = chart.root.parentElement;
+      if (panel) panel.dataset.range = `${min} ${max}`;
     }
 
     function nearestPoint(chart) {

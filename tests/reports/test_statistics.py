@@ -64,6 +64,13 @@ def test_a_quiet_window_is_no_outage_and_nothing_counts_after_the_load() -> None
     assert found.share == 1.0
 
 
+def test_nothing_counts_after_the_final_heal() -> None:
+    found = availability(
+        _ints(1 * MS, 55 * MS), _ints(2 * MS, 95 * MS), np.array([True, False]), 100 * MS, 10 * MS, 30 * MS
+    )
+    assert found.outages == () and found.share == 1.0
+
+
 def test_no_operation_means_no_share() -> None:
     none = _ints()
     found = availability(none, none, np.array([], dtype=np.bool_), 10 * MS, MS)

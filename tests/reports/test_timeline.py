@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from harness.record import FaultEvent, RowWriter
 from harness.results import FaultResult
 from reports import timeline
 from reports.agreement import leaders, slots
-from reports.lanes import LANES_AT_MOST, fault_lanes
+from reports.lanes import LANES_AT_MOST, fault_lanes, shaded
 from reports.model import load
 from reports.timeline import sample, timeline_data
 
@@ -59,6 +60,28 @@ def test_columns_unpack_to_the_table(make_run: MakeRun) -> None:
         == {len(row) for row in data["throughput"].values()}
     )
     assert "NaN" not in json.dumps(data)
+
+
+def test_the_final_power_cut_is_drawn_but_is_no_fault_of_the_plan(make_run: MakeRun) -> None:
+    run = make_run("pass", operations=200)
+    writer = RowWriter(run / "faults" / "final.rows")
+    started = load(run).started_ns
+    for edge, time in (("begin", 3_500_000_000), ("end", 3_700_000_000)):
+        writer.write([FaultEvent(started + time, edge, -1, "power", ("a0", "a1", "a2"), {})])  # type: ignore[arg-type]
+    writer.close()
+    model = load(run)
+    assert [fault.kind for fault in model.final_faults] == ["final power"] and len(model.faults) == 5
+    data = timeline_data(model, sample(model))
+    assert data["lanes"][-1] == {
+        "kind": "final power",
+        "device": "process",
+        "bars": [{"fault": -1, "begin": 3_500_000, "end": 3_700_000, "landed": True, "targets": "a0, a1 and a2"}],
+    }
+
+
+def test_overlapping_faults_shade_once() -> None:
+    lanes = fault_lanes([_fault(0, "drop", 0, 10), _fault(1, "delay", 5, 20), _fault(2, "drop", 30, 40)], 100)
+    assert shaded(lanes) == {"link": [(0, 20), (30, 40)]}
 
 
 def _fault(index: int, kind: str, begin: int | None, end: int | None) -> FaultResult:

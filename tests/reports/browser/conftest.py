@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import select
 import shutil
 import subprocess
 import tempfile
@@ -25,6 +26,9 @@ FLAGS = (
     "--disable-sync",
     "--remote-debugging-pipe",
 )
+
+
+ANSWER_SECONDS = 60
 
 
 class Browser:
@@ -54,6 +58,8 @@ class Browser:
 
     def _message(self) -> dict[str, Any]:
         while b"\0" not in self._buffer:
+            if not select.select([self._read], [], [], ANSWER_SECONDS)[0]:
+                raise RuntimeError(f"Chromium has not answered for {ANSWER_SECONDS} s")
             more = os.read(self._read, 1 << 20)
             if not more:
                 raise RuntimeError("Chromium ended early; does `chromium --headless about:blank` work here?")
@@ -88,8 +94,11 @@ class Browser:
                 result: dict[str, Any] = message.get("result", {})
                 return result
 
-    def open(self, path: Path, *, width: int = 1200, height: int = 900, dark: bool = False) -> None:
-        """Load a file and wait until it is complete and painted."""
+    def open(
+        self, path: Path, *, width: int = 1200, height: int = 900, dark: bool = False, scripted: bool = True
+    ) -> None:
+        """Load a file and wait until it is complete and painted; without scripts, until it is loaded."""
+        self.call("Emulation.setScriptExecutionDisabled", value=not scripted)
         self.problems.clear()
         self.requests.clear()
         self.call(
@@ -100,7 +109,8 @@ class Browser:
         self.call("Page.navigate", url=path.resolve().as_uri())
         while self._message().get("method") != "Page.loadEventFired":
             pass
-        self.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(1))))")
+        if scripted:
+            self.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(1))))")
 
     def run(self, expression: str) -> Any:
         """The value of a JavaScript expression in the page; a promise is awaited."""
