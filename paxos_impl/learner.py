@@ -45,6 +45,9 @@ from paxos_impl.tally import QuorumTest, Tally
 SCAN_SLOTS = 256
 """How far ahead of the first missing slot own votes are looked through at once."""
 
+FETCH_TRIES = 3
+"""How often a peer that sends no further page of its snapshot is asked again, before the next peer is tried."""
+
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -80,6 +83,14 @@ class Learner(Agent):
         self.pages: dict[int, bytes] = {}
         self.pages_of: tuple[int, int] = (-1, 0)
         """(peer, slot) of the snapshot being fetched."""
+        self.page_count = 0
+        self.page_came_ns = 0
+        self.pages_asked: dict[int, int] = {}
+        """Page -> when it was asked for last."""
+        self.fetch_tries = 0
+        """Times the peer was asked again since its last page came."""
+        self.served: dict[int, tuple[int, bytes]] = {}
+        """Peer -> (slot, content) of the snapshot it is fetching: kept for it, however many are taken meanwhile."""
         self.checkpoint_wanted = False
         self.handlers = {
             Vote: self.on_vote,
@@ -217,6 +228,10 @@ class Learner(Agent):
         """Ask one peer after the other, once a retransmission interval, until nothing is missing."""
         if self.learned >= self.known_commit:
             return
+        if self.pages and self.may_install(self.pages_of[1]) and self.fetch_tries < FETCH_TRIES:
+            self.fetch_tries += 1
+            self.fetch_pages()
+            return
         self.asked += 1
         self.send(self.catch_up_peer(), CatchUp(self.learned + 1))
         self.set_timer("catch_up", self.config.retransmit_ns)
@@ -233,9 +248,9 @@ class Learner(Agent):
     def on_catch_up(self, source: int, message: CatchUp) -> None:
         """Chosen values only, in order; below the cut the snapshot stands in for them."""
         if message.slot <= self.floor:
-            if self.snapshot_data:
-                self.send_page(source, self.snapshot_slot, 0)
+            self.begin_transfer(source)
             return
+        self.served.pop(source, None)
         values = self.values_to_serve(message.slot)
         if values:
             self.send(source, Learn(message.slot, values, self.learned))
@@ -276,29 +291,38 @@ class Learner(Agent):
         """State and sessions after exactly the slots <= ``applied``."""
         return self.machine.image(self.applied, self.outcomes)
 
+    def begin_transfer(self, target: int) -> None:
+        if self.snapshot_data:
+            self.served[target] = (self.snapshot_slot, self.snapshot_data)
+            self.send_page(target, self.snapshot_slot, 0)
+
     def send_page(self, target: int, slot: int, page: int) -> None:
         size = self.config.page_bytes
-        pages = (len(self.snapshot_data) + size - 1) // size
-        if slot == self.snapshot_slot and page < pages:
-            self.send(target, SnapshotPage(slot, page, pages, self.snapshot_data[page * size : (page + 1) * size]))
+        data = self.served[target][1]
+        pages = (len(data) + size - 1) // size
+        if page < pages:
+            self.send(target, SnapshotPage(slot, page, pages, data[page * size : (page + 1) * size]))
 
     def on_fetch_page(self, source: int, message: FetchPage) -> None:
-        if message.slot == self.snapshot_slot:
+        """Of the snapshot this peer began to fetch; if that is gone (a restart), the transfer begins anew."""
+        if source in self.served and self.served[source][0] == message.slot:
             self.send_page(source, message.slot, message.page)
-        elif self.snapshot_data:
-            self.send_page(source, self.snapshot_slot, 0)
+        else:
+            self.begin_transfer(source)
 
     def on_snapshot_page(self, source: int, message: SnapshotPage) -> None:
         if not self.may_install(message.slot):
             return
         if not self.same_snapshot(source, message.slot):
-            self.pages_of, self.pages = (source, message.slot), {}
+            if self.is_fetching() and (source != self.pages_of[0] or message.slot < self.pages_of[1]):
+                return
+            self.pages_of, self.pages, self.pages_asked = (source, message.slot), {}, {}
         self.pages[message.page] = message.data
-        wanted = self.pages_to_fetch(message.pages)
-        if wanted:
-            for page in wanted:
-                self.send(source, FetchPage(message.slot, page))
-            self.set_timer("catch_up", self.config.retransmit_ns)
+        self.page_count = message.pages
+        self.page_came_ns = self.context.now_ns
+        self.fetch_tries = 0
+        if self.pages_to_fetch(message.pages):
+            self.fetch_pages()
             return
         data = self.assemble(message.pages)
         self.pages_of, self.pages = (-1, 0), {}
@@ -306,6 +330,20 @@ class Learner(Agent):
         if self.learned < self.known_commit:
             self.send(source, CatchUp(self.learned + 1))
             self.set_timer("catch_up", self.config.retransmit_ns)
+
+    def is_fetching(self) -> bool:
+        """Pages are coming. Those of another peer are ignored then: two transfers in turn would never make a whole."""
+        return bool(self.pages) and self.context.now_ns - self.page_came_ns < self.config.retransmit_ns
+
+    def fetch_pages(self) -> None:
+        """Ask for what is missing; each page once in a retransmission interval, or duplicates would breed duplicates."""
+        now_ns = self.context.now_ns
+        source, slot = self.pages_of
+        for page in self.pages_to_fetch(self.page_count):
+            if page not in self.pages_asked or now_ns - self.pages_asked[page] >= self.config.retransmit_ns:
+                self.pages_asked[page] = now_ns
+                self.send(source, FetchPage(slot, page))
+        self.set_timer("catch_up", self.config.retransmit_ns)
 
     def same_snapshot(self, source: int, slot: int) -> bool:
         """Pages of one snapshot of one peer make a whole; others begin anew."""
