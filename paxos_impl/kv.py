@@ -35,7 +35,7 @@ class KeyValueStore:
             self.data[key] = command.value
             return None
         if f == "cas":
-            found = self.data.get(key)
+            found = self.read(key)
             if self.matches(found, command.expected):
                 self.data[key] = command.value
                 return [True, found]
