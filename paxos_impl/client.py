@@ -7,7 +7,8 @@ Rules
   it was ever sent that got another answer or none, and only if links cannot duplicate requests. Everything else that is not
   an answer ends in ``info``: it may have happened, or may happen later.
 
-A session is opened by a command of its own before the first operation; that costs one decree a client.
+A session is opened by a command of its own before the first operation; that costs one decree a client. After it expired the
+next operation opens another one.
 """
 
 from __future__ import annotations
@@ -104,6 +105,7 @@ class ClientSession:
             self.server = source if source in self.config.servers else self.server
             return self._finish("ok", reply.result, source, None)
         if reply.status == EXPIRED:
+            self.session = 0
             return self._finish("info", None, source, "session expired")
         if reply.status in (NOT_LEADER, BUSY):
             self._refused += 1
