@@ -244,11 +244,15 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 def value_bytes(value: Value) -> int:
-    """About how many bytes a value takes on the wire; only for bounds."""
+    """At least about how many bytes a value takes on the wire; only for bounds."""
     return sum(
-        48
-        + len(command.key)
-        + (len(command.value) if isinstance(command.value, str) else 8)
-        + len(str(command.expected or ""))
-        for command in value
+        48 + _text_bytes(command.key) + _text_bytes(command.value) + _text_bytes(command.expected) for command in value
     )
+
+
+def _text_bytes(text: Any) -> int:
+    if text is None:
+        return 0
+    if not isinstance(text, str):
+        text = str(text)
+    return len(text) if text.isascii() else 4 * len(text)
