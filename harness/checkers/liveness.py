@@ -1,6 +1,8 @@
 """Liveness: after the final heal, within ``plan.settle_ns``, every client gets answers and all learners catch up.
 
-* *Progress*: each client that asked for anything after the heal got at least one answer within the bound.
+* *Progress*: each client that asked for anything after the heal got at least one answer within the bound. Logical clients
+  that share an address and change their process number cannot be told apart in the history; there the run's own count
+  of clients that progressed (note ``settled``) decides.
 * *Convergence*: every learner's last incarnation covers all slots chosen before the heal, and all acknowledged ones.
 
 When the power of all nodes is cut at the end, the bound for convergence counts from their restart. Learners whose log was
@@ -27,16 +29,20 @@ def check(case: Case) -> CheckResult:
         return CheckResult(NAME, Verdict.INCONCLUSIVE, "the record does not tell when all was healed", about=ABOUT)
     bound = case.plan.settle_ns
     asked = _asked_after(case, healed)
-    violations = [*_no_progress(asked, healed, bound, case.ended_ns), *_not_converged(case, healed)]
+    violations = [
+        *_no_progress(asked, healed, bound, case.ended_ns),
+        *_not_settled(case, healed, bound),
+        *_not_converged(case, healed),
+    ]
     stats = {
         "healed_ns": healed,
         "bound_ns": bound,
-        "clients_asked": len(asked),
+        "clients_told_apart": len(asked),
         "first_answer_ns": _first_answers(asked, healed),
     }
     if not asked and not violations:
         return CheckResult(NAME, Verdict.INCONCLUSIVE, "no client asked for anything after the heal", (), stats, ABOUT)
-    summary = f"{len(asked)} clients made progress and all learners converged within {bound / 1e9:g} s of the heal"
+    summary = f"every client made progress and all learners converged within {bound / 1e9:g} s of the heal"
     return conclude(NAME, ABOUT, case, ("decided", "history", "end"), violations, summary, stats)
 
 
@@ -71,6 +77,18 @@ def _no_progress(asked: dict[int, list[Call]], healed: int, bound: int, ended: i
             time_ns=healed + bound,
             operations=tuple(call.as_dict() for call in calls[:3]),
         )
+
+
+def _not_settled(case: Case, healed: int, bound: int) -> Iterable[Violation]:
+    """The run waited for every logical client and some did not progress."""
+    for event in case.faults:
+        if event.fault == -1 and event.kind == "settled" and event.evidence.get("every_client_progressed") is False:
+            yield Violation(
+                rule="liveness/no-progress",
+                sentence=f"not every client got an answer within {bound / 1e9:g} s of the heal",
+                time_ns=event.time_ns,
+                details={"waited_ns": event.time_ns - healed, **event.evidence},
+            )
 
 
 def _not_converged(case: Case, healed: int) -> Iterable[Violation]:

@@ -8,7 +8,7 @@ import pytest
 
 from harness.checkers import registry
 from harness.checkers.case import Case
-from harness.record import AgentEvent, Command, Operation, RecordedRun
+from harness.record import AgentEvent, Command, FaultEvent, Operation, RecordedRun
 from harness.results import CheckResult, Verdict
 
 
@@ -241,6 +241,13 @@ def test_a_client_that_gets_no_answer_after_the_heal(good: Any) -> None:
     violations = [v for v in results_of(good.case())["liveness"].violations if v.rule == "liveness/no-progress"]
     assert len(violations) == 1
     assert "client 8" in violations[0].sentence
+
+
+def test_logical_clients_that_the_run_saw_without_progress(good: Any) -> None:
+    for progressed in (True, False):
+        good.faults.append(FaultEvent(good.tick(), "note", -1, "settled", (), {"every_client_progressed": progressed}))
+        assert ("liveness/no-progress" in rules_of(good.case())) is not progressed
+        good.directory = good.directory.with_name("again")
 
 
 def test_without_a_heal_or_an_operation_after_it_liveness_cannot_be_told(builder: Any) -> None:
