@@ -179,7 +179,7 @@ def _findings(model: RunModel, part: Callable[[str, Callable[[], Any]], Any]) ->
                 check=check,
                 violation=violation,
                 when=wording.instant(when) if violation.time_ns else "",
-                during=tuple(fault.describe for fault in active_faults(model, when)) if violation.time_ns else (),
+                during=tuple(fault_name(fault) for fault in active_faults(model, when)) if violation.time_ns else (),
                 diagram=part("space-time diagram", partial(diagram, model, violation)) if drawn else None,
                 operations=part("operations", partial(operation_diagram, model, violation)) if drawn else None,
             )
@@ -196,6 +196,11 @@ def active_faults(model: RunModel, time_ns: int) -> list[FaultResult]:
         and fault.begin_ns is not None
         and fault.begin_ns <= time_ns <= (model.duration_ns if fault.end_ns is None else fault.end_ns)
     ]
+
+
+def fault_name(fault: FaultResult) -> str:
+    """Kind and targets: ``delay of a0``."""
+    return f"{fault.kind} of {wording.joined(fault.targets[:8])}" if fault.targets else fault.kind
 
 
 def headline(model: RunModel) -> list[tuple[str, str, str]]:

@@ -110,6 +110,13 @@ def ballot_name(ballot: Sequence[int] | None) -> str:
 
 
 def command_text(command: Command) -> str:
+    """``write k1 = v7 (client 3, number 12)``: two commands never read alike."""
+    return f"{_asked(command)} (client {command.process}, number {command.seq})"
+
+
+def _asked(command: Command) -> str:
+    if not command.key and command.value is None:
+        return shown(command.f, 16)
     what = shown(command.key, 24)
     if command.f == "cas":
         return f"cas {what}: {shown(command.expected, 24)} → {shown(command.value, 24)}"
