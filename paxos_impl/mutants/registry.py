@@ -18,10 +18,12 @@ the same id. Two mutants are planted together as ``A01+P05``.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import importlib
 import importlib.util
 import inspect
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
@@ -61,8 +63,13 @@ class Mutant:
     @property
     def source_hash(self) -> str:
         """SHA-256 of the source of its classes: a plan that was made with another text would reproduce something else."""
-        text = "\n".join(inspect.getsource(class_) for _, class_ in self.classes)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return _source_hash(tuple(class_ for _, class_ in self.classes))
+
+
+@functools.cache
+def _source_hash(classes: tuple[type, ...]) -> str:
+    text = "\n".join(inspect.getsource(class_) for class_ in classes)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 Class = TypeVar("Class", bound=type)
@@ -126,18 +133,33 @@ def all_mutants() -> dict[str, Mutant]:
 
 
 def load_file(path: Path) -> dict[str, Mutant]:
-    """The planted bugs of a file outside the project."""
+    """The planted bugs of a file outside the project; read again only if its text has changed."""
     if not path.is_file():
         raise MutantError(f"no such file: {path}")
-    spec = importlib.util.spec_from_file_location(f"planted_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise MutantError(f"{path} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    text = path.read_bytes()
+    name = f"planted_{path.stem}_{hashlib.sha256(str(path.resolve()).encode() + text).hexdigest()[:16]}"
+    module = sys.modules.get(name) or _import_file(path, name)
     found = mutants_of(module)
     if not found:
         raise MutantError(f"{path} defines no mutant; mark a class with @mutant(...) from paxos_impl.mutants.registry")
     return found
+
+
+def _import_file(path: Path, name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise MutantError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # where inspect looks for the source of its classes
+    try:
+        spec.loader.exec_module(module)
+    except MutantError:
+        del sys.modules[name]
+        raise
+    except Exception as error:
+        del sys.modules[name]
+        raise MutantError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
+    return module
 
 
 def find(name: str, source_hash: str = "") -> list[Mutant]:
