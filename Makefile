@@ -23,7 +23,7 @@ $(STAMP): pyproject.toml
 torture: $(STAMP) ## the main job: torture a real cluster, simulate schedules, write the report (about two minutes)
 	@$(BIN)/torture run --duration 60s
 	@echo
-	@$(BIN)/torture simulate --for 20s
+	@$(BIN)/torture simulate --for 20s --lockstep 5
 
 test: $(STAMP) ## the tests (about 6 minutes at most on two cores)
 	@$(BIN)/pytest -q -n $(JOBS) -m "not slow"

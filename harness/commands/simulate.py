@@ -37,6 +37,12 @@ PLAIN_EVERY_S = 5.0
 )
 @click.option("--jobs", type=click.IntRange(1), default=None, help="Worker processes.  [default: one a core]")
 @click.option("--nodes", type=click.IntRange(1, 15), help="Replicas, or acceptors.  [default: drawn, 3 or 5]")
+@click.option(
+    "--lockstep",
+    type=click.IntRange(0),
+    default=0,
+    help="Then run so many of the plans on real processes, in lockstep.",
+)
 @click.option("--cluster", metavar="ADDRESS", help="Address of a Dask scheduler; its workers run the schedules.")
 @deployment_option
 @mutant_option
@@ -49,6 +55,7 @@ def command(
     seed: int,
     jobs: int | None,
     nodes: int | None,
+    lockstep: int,
     cluster: str | None,
     deployment: str | None,
     mutant: str | None,
@@ -60,6 +67,7 @@ def command(
     Failures are clustered by the rule they break, and the first of each kind is kept as a run directory.
     """
     from harness.campaign import cluster_executor, run_campaign, seeds
+    from harness.confirm import confirm_in_lockstep
 
     count = runs if runs is not None else (None if length is not None else 1000)
     tasks = seeds(strategy, seed, count, deployment=deployment, nodes=nodes, mutant=plant_of(mutant))
@@ -77,10 +85,16 @@ def command(
     finally:
         if watch is not None:
             watch.close()
+    confirmed = []
+    if lockstep and not result.interrupted:
+        first = seeds(strategy, seed, lockstep, deployment=deployment, nodes=nodes, mutant=plant_of(mutant))
+        confirmed = confirm_in_lockstep(first)
     if as_json:
-        emit(_summary(result))
+        emit(_summary(result) | {"confirmed_in_lockstep": len(confirmed)})
     else:
         _print(result)
+        if confirmed:
+            click.echo(f"lockstep   {len(confirmed)} of the plans ran on real processes too: equal digests")
     return result.exit_code
 
 

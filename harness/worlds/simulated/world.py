@@ -81,6 +81,8 @@ class SimulatedRun(msgspec.Struct):
     healed_ns: int
     recording: Recording | None
     faults: list[FaultEvent]
+    notes: list[Any] | None
+    """What went into the digest, if it was kept."""
 
 
 class Stopped(BaseException):
@@ -174,6 +176,7 @@ class SimulatedWorld:
             self.healed_ns,
             self.recording,
             self.faults,
+            self.notes,
         )
 
     def _run(self) -> None:
