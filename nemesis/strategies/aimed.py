@@ -123,6 +123,20 @@ def edge_of_the_quorum(plan: Plan, draw: Draw) -> list[Fault]:
     ]
 
 
+def handover(plan: Plan, draw: Draw) -> list[Fault]:
+    """A leader is cut off with votes of its own that nobody else has; its successor falls while its votes are on their
+    way, just before the old one returns: who leads third finds different values in one slot and must choose the right
+    one."""
+    at_ns = spread(draw, plan.duration_ns, 0.05, 0.7)
+    away_ns = spread(draw, unit(plan), 1.5, 3.5)
+    fall_ns = min(at_ns + away_ns - spread(draw, unit(plan), 0.0, 0.3), plan.duration_ns - 1)
+    kind = choice(draw, ("kill", "pause", "power"))
+    return [
+        Fault("partition", "leader", at_ns=at_ns, duration_ns=away_ns),
+        Fault(kind, "leader", at_ns=fall_ns, duration_ns=spread(draw, unit(plan), 3.0, 6.0)),
+    ]
+
+
 def whole_cluster(plan: Plan, draw: Draw) -> list[Fault]:
     """The power of all fails at once while slots are open."""
     event, most = choice(draw, (("accepted", 200), ("propose", 100), ("chosen", 200), ("snapshot", 6), ("cut", 6)))
@@ -147,6 +161,7 @@ _MOVES = (
     value_at_one_acceptor,
     new_leader,
     edge_of_the_quorum,
+    handover,
     whole_cluster,
     left_behind,
 )

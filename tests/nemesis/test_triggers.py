@@ -42,7 +42,8 @@ def test_what_cannot_be_read_says_which_word_and_what_is_allowed(text: str, comp
 
 
 def test_every_kind_of_the_trace_can_be_waited_for() -> None:
-    assert set(EVENT_KINDS) <= set(WATCHABLE)
+    of_the_network = {"message"}  # no agent does it: the network writes down what it carried
+    assert set(EVENT_KINDS) - of_the_network <= set(WATCHABLE)
 
 
 def test_each_trigger_fires_once_when_its_count_is_full() -> None:
