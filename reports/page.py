@@ -79,7 +79,9 @@ def report_html(model: RunModel, pictures: Sequence[Path], warnings: Sequence[st
         "sample": chosen,
         "timeline": bool(data) and not model.operations.empty,
         "outcome_counts": _outcome_counts(model),
-        "pictures": [(path.stem, _data_uri("image/png", path.read_bytes())) for path in pictures],
+        "pictures": [
+            (path.stem, _data_uri("image/png", path.read_bytes())) for path in pictures if path.name != "spacetime.png"
+        ],
         "faults": part("faults", lambda: fault_rows(model)) or [],
         "slots": part("agreement", lambda: slots(model)),
         "leaders": part("leaders", lambda: leaders(model)),

@@ -32,5 +32,6 @@ VERDICT_WORDS = {
 QUANTILE_COLOURS = {0.5: "#0072b2", 0.95: "#e08a00", 0.99: "#a23b84"}
 INK = "#1f2937"
 QUIET = "#6b7280"
+LETTER_COLOURS = ("#0072b2", "#b93c0b", "#7e3f98", "#6b6100")
 GRID = "#e5e7eb"
 OUTAGE = "#b93c0b"

@@ -1,4 +1,4 @@
-"""The pictures: timeline.png, latency.png, availability.png. Each stands alone in a pull request.
+"""The pictures of a run over time: timeline.png, latency.png, availability.png. Each stands alone in a pull request.
 
 Rules
 -----
@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import matplotlib.style
@@ -48,7 +46,7 @@ from reports.wording import ascii_shown, count, share, span
 DPI = 110
 WIDTH_INCHES = 11.0
 RECOVERY_ROWS_AT_MOST = 30
-_STYLE: dict[str, Any] = {
+STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9.5,
     "axes.edgecolor": "#9aa2ad",
@@ -70,28 +68,12 @@ _STYLE: dict[str, Any] = {
 }
 
 
-def draw_all(model: RunModel) -> tuple[list[Path], list[str]]:
-    """Write every picture into the run directory: the paths written, and a warning for each that could not be drawn."""
-    written, warnings = [], []
-    for name, draw in PICTURES.items():
-        path = model.directory / name
-        try:
-            path.write_bytes(draw(model))
-        except Exception as error:
-            warnings.append(
-                f"{name} could not be drawn ({type(error).__name__}: {error}); the verdict does not depend on it"
-            )
-        else:
-            written.append(path)
-    return written, warnings
-
-
 def timeline_png(model: RunModel) -> bytes:
     """Fault lanes, latency of every operation by outcome, throughput and availability over one time axis."""
     lanes = fault_lanes((*model.faults, *model.final_faults), model.duration_ns)
-    with matplotlib.style.context(["default", _STYLE]):
+    with matplotlib.style.context(["default", STYLE]):
         lane_height = 0.5 + 0.24 * max(1, len(lanes))
-        figure, panels = _figure(model, (lane_height, 2.9, 1.5, 0.55), shared=True)
+        figure, panels = figure_with_header(model, (lane_height, 2.9, 1.5, 0.55), shared=True)
         _draw_lanes(panels[0], lanes)
         _draw_scatter(panels[1], model)
         _draw_throughput(panels[2], model)
@@ -99,19 +81,19 @@ def timeline_png(model: RunModel) -> bytes:
         for panel in panels[1:3]:
             _shade(panel, lanes)
         _time_axis(panels[-1], model)
-        return _png(figure)
+        return png_bytes(figure)
 
 
 def latency_png(model: RunModel) -> bytes:
     """Latency quantiles of successful operations over time, and their distribution over the whole run."""
     lanes = fault_lanes((*model.faults, *model.final_faults), model.duration_ns)
-    with matplotlib.style.context(["default", _STYLE]):
-        figure, panels = _figure(model, (2.6, 2.4), shared=False)
+    with matplotlib.style.context(["default", STYLE]):
+        figure, panels = figure_with_header(model, (2.6, 2.4), shared=False)
         _draw_quantiles(panels[0], model)
         _shade(panels[0], lanes)
         _time_axis(panels[0], model)
         _draw_distribution(panels[1], model)
-        return _png(figure)
+        return png_bytes(figure)
 
 
 def availability_png(model: RunModel) -> bytes:
@@ -119,29 +101,24 @@ def availability_png(model: RunModel) -> bytes:
     lanes = fault_lanes((*model.faults, *model.final_faults), model.duration_ns)
     begun = [fault for fault in model.faults if fault.begin_ns is not None]
     rows = min(len(begun), RECOVERY_ROWS_AT_MOST)
-    with matplotlib.style.context(["default", _STYLE]):
-        figure, panels = _figure(model, (2.2, 0.55 + 0.34 * max(1, rows)), shared=False)
+    with matplotlib.style.context(["default", STYLE]):
+        figure, panels = figure_with_header(model, (2.2, 0.55 + 0.34 * max(1, rows)), shared=False)
         _draw_success_share(panels[0], model)
         _shade(panels[0], lanes)
         _time_axis(panels[0], model)
         _draw_recovery(panels[1], model)
-        return _png(figure)
+        return png_bytes(figure)
 
 
-PICTURES: dict[str, Callable[[RunModel], bytes]] = {
-    "timeline.png": timeline_png,
-    "latency.png": latency_png,
-    "availability.png": availability_png,
-}
-
-
-def _figure(model: RunModel, heights: tuple[float, ...], *, shared: bool) -> tuple[Figure, list[Axes]]:
-    """A figure with its header, and the panels below each other; heights in inches."""
+def figure_with_header(
+    model: RunModel, heights: tuple[float, ...], *, shared: bool, below: float = 0.62
+) -> tuple[Figure, list[Axes]]:
+    """A figure with its header, and the panels below each other; heights in inches, ``below`` is left free at the bottom."""
     sentence = model.results.sentence if model.results else "No verdict: results.json is missing."
     lines = textwrap.wrap(ascii_shown(sentence, 330), 118)
     header = 0.92 + 0.2 * len(lines)
     gaps = 0.22 if shared else 0.62
-    total = header + sum(heights) + gaps * (len(heights) - 1) + 0.62
+    total = header + sum(heights) + gaps * (len(heights) - 1) + below
     figure = Figure(figsize=(WIDTH_INCHES, total), dpi=DPI, facecolor="white")
     FigureCanvasAgg(figure)
     verdict = str(model.verdict or "NONE")
@@ -166,7 +143,7 @@ def _figure(model: RunModel, heights: tuple[float, ...], *, shared: bool) -> tup
     return figure, panels
 
 
-def _png(figure: Figure) -> bytes:
+def png_bytes(figure: Figure) -> bytes:
     target = io.BytesIO()
     figure.savefig(target, format="png", dpi=DPI, metadata={"Software": None})
     return target.getvalue()

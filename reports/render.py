@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from reports import junit, page, plots, summary
+from reports import junit, page, pictures, summary
 from reports.model import RunModel, load
 
 
@@ -24,13 +24,13 @@ def render_run(directory: Path) -> Rendered:
     (NotADirectoryError).
     """
     model = load(directory)
-    pictures, warnings = plots.draw_all(model)
-    written = list(pictures)
+    drawn, warnings = pictures.draw_all(model)
+    written = list(drawn)
     texts: list[tuple[str, Callable[[RunModel], str]]] = [
         ("junit.xml", junit.junit_xml),
         ("summary.md", summary.markdown),
         ("annotations.txt", summary.github_annotations),
-        ("report.html", lambda model: page.report_html(model, pictures, warnings)),
+        ("report.html", lambda model: page.report_html(model, drawn, warnings)),
     ]
     for name, make in texts:
         path = directory / name

@@ -168,6 +168,16 @@ def diagram(model: RunModel, violation: Violation) -> Diagram | None:
     )
 
 
+def first_diagram(model: RunModel) -> Diagram | None:
+    """The first violation of the run that can be drawn."""
+    checks = model.results.checks if model.results else ()
+    for violation in (violation for check in checks for violation in check.violations[:3]):
+        found = diagram(model, violation)
+        if found is not None:
+            return found
+    return None
+
+
 def run_time(model: RunModel, time_ns: int) -> int:
     """A time of the results as time of the run, also if a checker left it on the record's clock."""
     on_clock = model.started_ns > model.duration_ns and time_ns >= model.started_ns

@@ -23,6 +23,7 @@ PURPOSES = {
     "report.html": "this page",
     "timeline.png": "faults, latency, throughput and availability over time",
     "latency.png": "latency quantiles over time, and the distribution",
+    "spacetime.png": "the steps that led to the violation, one lane a process",
     "availability.png": "successes, outages and recovery after each fault",
     "junit.xml": "the checks as test cases, for build servers",
     "summary.md": "the verdict in Markdown, for pull requests",

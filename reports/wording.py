@@ -34,7 +34,14 @@ def shown(value: Any, limit: int = VALUE_LIMIT) -> str:
 
 def ascii_shown(value: Any, limit: int = VALUE_LIMIT) -> str:
     """As ``shown``, in ASCII: for pictures, whose font has few letters."""
-    return shown(value, limit).replace("…", "...").replace("µ", "u").encode("ascii", "backslashreplace").decode()
+    return (
+        shown(value, limit)
+        .replace("…", "...")
+        .replace("µ", "u")
+        .replace("→", "->")
+        .encode("ascii", "backslashreplace")
+        .decode()
+    )
 
 
 def _plain(value: Any) -> str:

@@ -163,6 +163,7 @@ def test_everything_is_written_and_a_second_time_is_the_same(make_run: MakeRun) 
         "timeline.png",
         "latency.png",
         "availability.png",
+        "spacetime.png",
         "junit.xml",
         "summary.md",
         "annotations.txt",
