@@ -49,10 +49,13 @@ class SimulatedProcess:
         self.waiting: deque[Callable[[], None]] = deque()
         """What came while it was stopped."""
         self.wake_ns: int | None = None
-        self.step_cost_ns = 0
-        """How long each step takes while it is slowed."""
+        self.step_costs_ns: dict[int, int] = {}
+        """Fault -> how long each step takes while that fault is on; the longest counts."""
         self.free_ns = 0
-        self.sync_extra_ns = 0
+        self.sync_extras_ns: dict[int, int] = {}
+        """Fault -> what it adds to each sync."""
+        self.drifts: dict[int, float] = {}
+        """Fault -> rate of the clock; they multiply."""
         self.clock_is_true = True
         """No clock fault has touched it: it shows the run's time."""
         self.disk_was_damaged = False

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 from collections.abc import Callable
 from random import Random
 from typing import Any
@@ -28,7 +29,7 @@ from harness.worlds.simulated.loop import EventLoop
 from harness.worlds.simulated.network import SimulatedNetwork
 from harness.worlds.simulated.process import Died, SimulatedProcess
 from nemesis.conductor import Conductor
-from nemesis.faults import Parameter
+from nemesis.faults import Parameter, fault_params
 from nemesis.plan import Plan
 from nemesis.port import AgentView, Evidence, LinkRule, NotSupported
 from paxos_impl.agent import Config, ProtocolViolation, Trace
@@ -302,7 +303,9 @@ class SimulatedWorld:
         if node.wants_sync:
             node.begin_sync()
             disk = self.plan.disk
-            latency_ns = disk.sync_ns + int(process.disk_draw() * disk.jitter_ns) + process.sync_extra_ns
+            latency_ns = disk.sync_ns + int(process.disk_draw() * disk.jitter_ns)
+            if process.sync_extras_ns:
+                latency_ns += sum(process.sync_extras_ns.values())
             self.loop.at(self.loop.now_ns + latency_ns, self._end_sync, process, process.incarnation)
         timers = node.timers
         if timers:
@@ -373,12 +376,12 @@ class SimulatedWorld:
         if process.paused:
             process.defer(lambda: self._deliver(target, sender, message))
             return
-        if process.step_cost_ns:
+        if process.step_costs_ns:
             now_ns = self.loop.now_ns
             if process.free_ns > now_ns:
                 self.loop.at(process.free_ns, self._deliver, target, sender, message)
                 return
-            process.free_ns = now_ns + process.step_cost_ns
+            process.free_ns = now_ns + max(process.step_costs_ns.values())
         self._block.append((self.loop.now_ns, target, sender, message))
         if len(self._block) >= DIGEST_BLOCK:
             self._close_digest()
@@ -576,12 +579,12 @@ class SimulatedWorld:
         share = float(params["running"]) if kind == "stutter" else 1.0 / (1.0 + float(params["hogs"]))
         cost_ns = int(1_000_000 * (1.0 - share) / share)
         for agent in agents:
-            self.processes[agent].step_cost_ns = cost_ns
+            self.processes[agent].step_costs_ns[fault] = cost_ns
         return {"step_cost_ns": cost_ns}
 
     def unslow(self, fault: int, kind: str, agents: list[int]) -> Evidence:
         for agent in agents:
-            self.processes[agent].step_cost_ns = 0
+            self.processes[agent].step_costs_ns.pop(fault, None)
         return {}
 
     def power_cut(self, agents: list[int], unsynced: str, seed: int) -> Evidence:
@@ -605,7 +608,7 @@ class SimulatedWorld:
         for agent in agents:
             process = self.processes[agent]
             if kind == "slow_sync":
-                process.sync_extra_ns += int(params["delay_ns"])
+                process.sync_extras_ns[fault] = int(params["delay_ns"])
                 continue
             self._disk_faults.setdefault(agent, set()).add(fault)
             if kind == "disk_full":
@@ -623,7 +626,7 @@ class SimulatedWorld:
         for agent in agents:
             process = self.processes[agent]
             if kind == "slow_sync":
-                process.sync_extra_ns = 0
+                process.sync_extras_ns.pop(fault, None)
                 continue
             holds = self._disk_faults.get(agent, set())
             holds.discard(fault)
@@ -637,7 +640,8 @@ class SimulatedWorld:
             if kind == "clock_jump":
                 process.clock.set(self.loop.now_ns, jump_ns=int(params["offset_ns"]))
             else:
-                process.clock.set(self.loop.now_ns, rate=float(params["rate"]))
+                process.drifts[fault] = float(params["rate"])
+                process.clock.set(self.loop.now_ns, rate=math.prod(process.drifts.values()))
             process.clock_is_true = False
             self._clock_moved(process)
         return {"agents": len(agents)}
@@ -646,10 +650,11 @@ class SimulatedWorld:
         for agent in agents:
             process = self.processes[agent]
             if kind == "clock_jump":
-                jump_ns = int(self.plan.faults[fault].params.get("offset_ns", 200_000_000))
+                jump_ns = int(fault_params(self.plan.faults[fault])["offset_ns"])
                 process.clock.set(self.loop.now_ns, jump_ns=-jump_ns)
             else:
-                process.clock.set(self.loop.now_ns, rate=1.0)
+                process.drifts.pop(fault, None)
+                process.clock.set(self.loop.now_ns, rate=math.prod(process.drifts.values()))
             self._clock_moved(process)
         return {}
 
