@@ -421,7 +421,7 @@ def test_a_checkpoint_that_does_not_fit_stops_the_agent() -> None:
     disk, _, _ = written([2])
     log = opened(disk)
     disk.full = True
-    with pytest.raises(StorageFault, match="cannot append to checkpoint-00000001.tmp"):
+    with pytest.raises(StorageFault, match=r"cannot append to checkpoint-00000001\.tmp"):
         log.start_checkpoint(checkpoint_of(2))
     disk.full = False
     assert rounds(Log(disk).recover()) == (0, 2)
