@@ -7,15 +7,15 @@ is left, the history is not linearizable, and that event shows it.
 
 Prunings, each of which keeps an answer if there is one
 1. *Eager queries*: an operation in flight that changes nothing and fits the state takes effect at once.
-2. *Hidden writes*: a write in flight may always be put right before the next write, where nobody sees it. So a
-   configuration remembers which writes in flight *may hide* (another write took effect since their call): they need not
-   take effect visibly by their return.
+2. *Hidden writes*: a write in flight may always be put right before the next write, or where its value is in place
+   already: nobody sees it there. So a configuration remembers which writes in flight *may hide* (another write took
+   effect since their call, or the state was what they write): they need not take effect visibly by their return.
 3. *Demand*: a write (or a pending operation) takes effect visibly only at its own return, or if that lets another operation
-   in flight take effect. Whoever needs it later can have it later.
+   in flight take effect, or if it leaves the state as it is and lets another write hide in front of it. Whoever needs it
+   later can have it later; of several writes in a row only the last one counts.
 4. *Dominance*: of configurations with the same state and the same operations done, only those are kept that used up a
    minimal set of pending operations and may hide a maximal set of writes; what the others can do, they can.
-5. *Twins*: pending operations that ask the same are interchangeable; only the first unused one is tried. A pending
-   operation that does not change the state is not tried at all: it may as well never happen.
+5. *Twins*: pending operations that ask the same are interchangeable; only the first unused one is tried.
 6. *Memory*: states are numbered, and each (state, question and answer) is stepped once.
 7. *Hopeless*: a state from which the model knows that an operation in flight can never fit is dropped.
 8. Operations in flight have bits that are used again after their return, so sets stay as small as the concurrency.
@@ -155,6 +155,7 @@ class _Search:
         elif self.overwrites[position]:
             self.writes.append(position)
             self.write_bits |= bit
+            self._hide_now(self.op_class[position], bit)
         else:
             self.others.append(position)
         if self.checks_hope:
@@ -168,6 +169,12 @@ class _Search:
                 done |= bit
             changed[state, done] = extras
         self.configs = changed
+
+    def _hide_now(self, kind: int, bit: int) -> None:
+        """A new write may hide in every configuration that holds its value."""
+        for config, extras in self.configs.items():
+            if self._step(kind, config[0]) == config[0]:
+                self.configs[config] = [(used, hiding | bit) for used, hiding in extras]
 
     def _drop_hopeless(self, position: int, bit: int) -> None:
         kept = {
@@ -209,13 +216,17 @@ class _Search:
 
     def _continue(self, todo: list[Path], target: int, kept: Configs) -> None:
         """Let others take effect until the operation of ``target`` has; each path stops there."""
-        step, steps = self._step, self.step_of
+        step = self._step
         queries = [(self.bit_of[position], self.op_class[position]) for position in self.queries]
         others = [(self.bit_of[position], self.op_class[position]) for position in self.others]
         if self.first_unknown:
             others += queries
         first = todo[0][0]
         writes = [(self.bit_of[at], step(self.op_class[at], first)) for at in self.writes]
+        same: dict[int, int] = {}
+        """State -> writes in flight that would leave it as it is."""
+        for bit, after in writes:
+            same[after] = same.get(after, 0) | bit
         pending = [(kind, bits, self.class_op[kind].f in self.model.overwrites) for kind, bits in self.pending.items()]
         chained = [kind for kind, _, overwrites in pending if not overwrites]
         wanted: dict[int, tuple[int, int]] = {}
@@ -231,16 +242,15 @@ class _Search:
                 moves: list[Path] = []
                 for bit, kind in others:
                     if not done & bit:
-                        after = steps[kind].get(state)
-                        if after is None:
-                            after = step(kind, state)
+                        after = step(kind, state)
                         if after >= 0:
                             moves.append((after, done | bit, used, hiding))
                 for bit, after in writes:
                     if not done & bit:
-                        if bit != target:
-                            if after == state:
+                        if after == state and bit != target:
+                            if not writing & ~(done | hiding | bit):
                                 continue
+                        elif bit != target:
                             fits = wanted.get(after)
                             if fits is None:
                                 fits = wanted[after] = self._fits(after, queries, others, chained)
@@ -248,16 +258,18 @@ class _Search:
                                 continue
                         moves.append((after, done | bit, used, (hiding | writing) & ~(done | bit)))
                 for kind, bits, overwrites in pending:
-                    after = steps[kind].get(state)
-                    if after is None:
-                        after = step(kind, state)
-                    if after < 0 or after == state:
+                    after = step(kind, state)
+                    if after < 0:
                         continue
-                    fits = wanted.get(after)
-                    if fits is None:
-                        fits = wanted[after] = self._fits(after, queries, others, chained)
-                    if not (fits[0] & ~done or fits[1] < 0):
-                        continue
+                    if after == state:
+                        if not (overwrites and writing & ~(done | hiding)):
+                            continue
+                    else:
+                        fits = wanted.get(after)
+                        if fits is None:
+                            fits = wanted[after] = self._fits(after, queries, others, chained)
+                        if not (fits[0] & ~done or fits[1] < 0):
+                            continue
                     for bit in bits:
                         if not used & bit:
                             now_hiding = (hiding | writing) & ~done if overwrites else hiding
@@ -267,6 +279,8 @@ class _Search:
                 if self.steps_left < 0:
                     raise _Budget
                 for after, now, taken, now_hiding in moves:
+                    if after in same:
+                        now_hiding |= same[after] & ~now
                     if queries and after != state:
                         fits = wanted.get(after)
                         if fits is None:
