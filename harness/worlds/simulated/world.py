@@ -479,6 +479,8 @@ class SimulatedWorld:
                 raise Stopped
             if kind == "leader":
                 self.last_leader = agent
+            elif kind == "step_down" and self.last_leader == agent:
+                self.last_leader = None
             note((kind, agent, ballot, slot))
             if rows is not None:
                 rows.append(AgentEvent(loop.now_ns, kind, None if ballot == NO_BALLOT else ballot, slot, value, extra))
