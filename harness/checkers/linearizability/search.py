@@ -29,7 +29,7 @@ from typing import Any
 
 import msgspec
 
-from harness.checkers.linearizability.history import UNKNOWN, Op
+from harness.checkers.linearizability.history import NEVER, UNKNOWN, Op
 from harness.checkers.linearizability.models import Illegal, Model
 
 DEFAULT_STEPS = 20_000_000
@@ -187,6 +187,8 @@ class _Search:
 
     def ret(self, position: int) -> bool:
         """Whether a configuration is left."""
+        if len(self.bit_of) == 1 and not self.pending:
+            return self._ret_alone(position)
         bit = self.bit_of[position]
         kept: Configs = {}
         todo: list[Path] = []
@@ -204,6 +206,25 @@ class _Search:
             self._continue(todo, bit, kept)
         if not kept:
             return False
+        self._landed(position, bit, kept)
+        return True
+
+    def _ret_alone(self, position: int) -> bool:
+        """``ret`` of an operation that nothing else can go along with."""
+        bit = self.bit_of[position]
+        kind = self.op_class[position]
+        kept: Configs = {}
+        for (state, done), extras in self.configs.items():
+            if not done & bit and any(hiding & bit for _, hiding in extras):
+                kept[state, 0] = [(0, 0)]
+            after = state if done & bit else self._step(kind, state)
+            if after >= 0:
+                kept[after, 0] = [(0, 0)]
+        if kept:
+            self._landed(position, bit, kept)
+        return bool(kept)
+
+    def _landed(self, position: int, bit: int, kept: Configs) -> None:
         self.configs = kept
         del self.bit_of[position]
         for group in (self.queries, self.writes, self.others):
@@ -211,8 +232,8 @@ class _Search:
                 group.remove(position)
         self.write_bits &= ~bit
         self.free_bits.append(bit)
-        self.peak = max(self.peak, len(kept))
-        return True
+        if len(kept) > self.peak:
+            self.peak = len(kept)
 
     def _continue(self, todo: list[Path], target: int, kept: Configs) -> None:
         """Let others take effect until the operation of ``target`` has; each path stops there."""
@@ -338,11 +359,8 @@ def search(
     configurations: int = DEFAULT_CONFIGURATIONS,
 ) -> SearchResult:
     """Is there an order of ``ops`` (of one object) that the model allows and real time permits?"""
-    events: list[tuple[int, int, int]] = []
-    for position, op in enumerate(ops):
-        events.append((op.call, 0, position))
-        if not op.pending:
-            events.append((op.ret, 1, position))
+    events = [(op.call, 0, position) for position, op in enumerate(ops)]
+    events += [(op.ret, 1, position) for position, op in enumerate(ops) if op.ret < NEVER]
     events.sort()
     run = _Search(ops, model, steps, configurations)
     for _, is_return, position in events:
