@@ -20,6 +20,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
+from PIL import Image
 
 from harness.results import FaultResult
 from reports.lanes import Lane, fault_lanes, shaded
@@ -44,6 +45,7 @@ from reports.statistics import (
 from reports.wording import ascii_shown, count, share, span
 
 DPI = 110
+COLOURS = 128
 WIDTH_INCHES = 11.0
 RECOVERY_ROWS_AT_MOST = 30
 STYLE: dict[str, Any] = {
@@ -144,8 +146,13 @@ def figure_with_header(
 
 
 def png_bytes(figure: Figure) -> bytes:
-    target = io.BytesIO()
-    figure.savefig(target, format="png", dpi=DPI, metadata={"Software": None})
+    """The figure as PNG with a palette of its own: a third of the size, and no date or version inside."""
+    pixels, target = io.BytesIO(), io.BytesIO()
+    figure.savefig(pixels, format="raw", dpi=DPI)
+    size = figure.canvas.get_width_height()
+    picture = Image.frombuffer("RGBA", size, pixels.getvalue()).convert("RGB")
+    indexed = picture.quantize(COLOURS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    indexed.save(target, "PNG", optimize=True, dpi=(DPI, DPI))
     return target.getvalue()
 
 

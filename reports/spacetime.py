@@ -30,7 +30,7 @@ GUTTER = 84
 ROW = 34
 PAUSE_ROOM = 22
 """Further height before a step that comes after a long pause."""
-MARGIN = 84
+MARGIN = 100
 """Room for the label of the last lane."""
 HEAD = 46
 LANE_LOWEST = 104

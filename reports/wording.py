@@ -20,6 +20,7 @@ VALUE_LIMIT = 80
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Unicode categories that change what is around them or have no shape: written as escapes."""
 _STEPS = ((1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "µs"))
+_ASCII = str.maketrans({"…": "...", "µ": "u", "→": "->", "≠": "!=", "—": "-"})
 
 
 def shown(value: Any, limit: int = VALUE_LIMIT) -> str:
@@ -34,14 +35,7 @@ def shown(value: Any, limit: int = VALUE_LIMIT) -> str:
 
 def ascii_shown(value: Any, limit: int = VALUE_LIMIT) -> str:
     """As ``shown``, in ASCII: for pictures, whose font has few letters."""
-    return (
-        shown(value, limit)
-        .replace("…", "...")
-        .replace("µ", "u")
-        .replace("→", "->")
-        .encode("ascii", "backslashreplace")
-        .decode()
-    )
+    return shown(value, limit).translate(_ASCII).encode("ascii", "backslashreplace").decode()
 
 
 def _plain(value: Any) -> str:
