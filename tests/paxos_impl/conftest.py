@@ -105,6 +105,7 @@ class HandCluster:
     def sync(self, agent: int) -> None:
         """End as many syncs as the agent wants."""
         node = self.node(agent)
+        node.finish()
         while node.wants_sync:
             node.begin_sync()
             self.disks[agent].end_sync()
