@@ -58,6 +58,8 @@ class ClientSession:
         self._give_up_ns = 0
         self._unanswered = 0
         self._refused = 0
+        self._pointed = False
+        """The server to ask next was named by a refusal, and was not asked since."""
 
     @property
     def busy(self) -> bool:
@@ -111,6 +113,7 @@ class ClientSession:
             self._refused += 1
             hinted = reply.leader in self.config.servers and reply.status == NOT_LEADER
             self.server = reply.leader if hinted else self.next_server(source)
+            self._pointed = True
             if self._unanswered > self._refused:
                 return None
             self.deadline_ns = now_ns + (0 if hinted and self._refused < 3 else self.config.pause_ns)
@@ -129,10 +132,14 @@ class ClientSession:
             if self.is_definite_failure():
                 return self._finish("fail", None, -1, "no leader took it")
             return self._finish("info", None, -1, "timeout")
-        if self._unanswered > self._refused:
+        if self.must_turn_away():
             self.server = self.next_server(self.server)
         self._attempt(now_ns)
         return None
+
+    def must_turn_away(self) -> bool:
+        """After silence the next server is asked; after a refusal the one it pointed to, whatever was silent before."""
+        return self._unanswered > self._refused and not self._pointed
 
     def is_definite_failure(self) -> bool:
         """No attempt of the operation itself was sent, or every one was refused and none could be duplicated on its way."""
@@ -150,6 +157,7 @@ class ClientSession:
         assert self._operation is not None
         command = self._operation if self.session else Command(self.client, 0, 0, "open", "")
         self._unanswered += 1
+        self._pointed = False
         self.outbox.append((self.server, Request(command)))
         self.deadline_ns = min(self._give_up_ns, now_ns + self.config.retry_ns)
 

@@ -168,3 +168,14 @@ def test_numbers_are_never_used_twice() -> None:
         seqs.append(client.invoke(0, "read", "k"))
         client.on_reply(1, 0, Reply(CLIENT, seqs[-1], OK, None))
     assert seqs == [2, 3, 4]
+
+
+def test_a_server_that_was_pointed_to_is_asked_also_after_another_kept_silent() -> None:
+    client = session()
+    client.server = 1
+    client.invoke(0, "read", "k")
+    client.on_time(RETRY_NS)
+    assert client.server == 2, "1 kept silent"
+    client.on_reply(RETRY_NS, 2, Reply(CLIENT, 2, NOT_LEADER, None, 0))
+    client.on_time(2 * RETRY_NS)
+    assert client.outbox[-1][0] == 0
