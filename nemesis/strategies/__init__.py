@@ -32,6 +32,7 @@ STRATEGIES: dict[str, Strategy] = {
         ("aimed", "at the leader, at the quorum's edge, between append and sync, by triggers", 0.26),
         ("untimely", "few faults, each on one message: lost, held back long, or arriving again late", 0.08),
         ("pct", "links slowed by random priorities that change a few times: causal chains overtake each other", 0.06),
+        ("succession", "leader after leader is heard by few: lost, late, one-sided messages at each takeover", 0.14),
         ("power_sweep", "one power cut at one append or sync of one agent, lost or torn", 0.08),
         ("portfolio", "all of the above, by their weights", 0.0),
         ("jepsen", "for comparison: one kind at a time, a fault every five election timeouts or slower", 0.0),

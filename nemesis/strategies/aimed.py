@@ -21,7 +21,10 @@ def generate(seed: int, frame: Frame) -> Plan:
     draw = stream(f"{seed}/aimed")
     faults = noise(plan, draw)
     for _ in range(between(draw, 2, 5)):
-        faults += choice(draw, _MOVES)(plan, draw)
+        move = choice(draw, _MOVES)
+        if move is rotten_disk and any(fault.kind == "corrupt" for fault in faults):
+            continue  # a second acceptor that stays away could be the majority
+        faults += move(plan, draw)
     at_ns = spread(draw, unit(plan), 1.0, 3.0)
     while at_ns < plan.duration_ns:
         kind = weighted(draw, {"kill": 1.0, "pause": 2.0, "partition": 2.0, "power": 1.0})
@@ -154,6 +157,14 @@ def left_behind(plan: Plan, draw: Draw) -> list[Fault]:
     return faults
 
 
+def rotten_disk(plan: Plan, draw: Draw) -> list[Fault]:
+    """Old records of one acceptor rot while it is down: it must notice and stay away, for good."""
+    at_ns = spread(draw, plan.duration_ns, 0.2, 0.9)
+    return [
+        Fault("corrupt", "role:acceptor", at_ns=at_ns, duration_ns=random_length(plan, draw, "kill")),
+    ]
+
+
 _MOVES = (
     between_append_and_sync,
     after_a_promise_or_vote,
@@ -164,4 +175,5 @@ _MOVES = (
     handover,
     whole_cluster,
     left_behind,
+    rotten_disk,
 )

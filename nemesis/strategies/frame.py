@@ -109,6 +109,7 @@ def _limits(draw: Draw) -> Limits:
         snapshot_every=choice(draw, (0, 10, 30, 100)),
         keep_slots=choice(draw, (2, 10, 100)),
         page_bytes=choice(draw, (4096, 65_536)),
+        max_sessions=choice(draw, (4096, 16)),
     )
 
 

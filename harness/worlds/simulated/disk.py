@@ -1,7 +1,7 @@
 """The simulated disk of one agent: files that forget what was not synced when the power goes.
 
 Injects: loss of unsynced bytes (all, a suffix, a suffix replaced by garbage), loss of unsynced directory changes (a
-suffix of them, in order), a flipped byte in synced data, a full disk (an append leaves half of its bytes), an error at sync
+suffix of them, in order), a flipped bit in old synced data, a full disk (an append leaves half of its bytes), an error at sync
 (its bytes are lost). Syncs take time (the world schedules their end); what is appended meanwhile is not covered.
 Does not inject: reordering among blocks of one file, lost synced data, wrong data returned by a read, partial truncation:
 a file cut at recovery is cut for good at once.
@@ -10,18 +10,30 @@ a file cut at recovery is cut for good at once.
 from __future__ import annotations
 
 import errno
+from collections import deque
 from collections.abc import Callable
 
 UNSYNCED_MODES = ("lost", "torn", "garbled", "kept")
 
 
+SYNCS_TO_SETTLE = 3
+"""Bytes are old when so many later syncs have added to their file: what follows them tells that they were durable."""
+
+
 class _File:
-    __slots__ = ("data", "durable")
+    __slots__ = ("data", "durable", "earlier")
 
     def __init__(self) -> None:
         self.data = bytearray()
         self.durable = 0
         """Bytes that survive a power cut."""
+        self.earlier: deque[int] = deque([0] * SYNCS_TO_SETTLE, SYNCS_TO_SETTLE)
+        """``durable`` as it was before each of the last syncs."""
+
+    @property
+    def settled(self) -> int:
+        """Bytes old enough to rot: damage to the newest cannot be told from a torn tail by any log."""
+        return min(self.earlier[0], self.durable)
 
 
 class SimulatedDisk:
@@ -95,7 +107,10 @@ class SimulatedDisk:
                 del file.data[file.durable :]
             raise OSError(errno.EIO, "input/output error (injected)")
         for file, size in syncing:
-            file.durable = max(file.durable, min(size, len(file.data)))
+            durable = max(file.durable, min(size, len(file.data)))
+            if durable > file.durable:
+                file.earlier.append(file.durable)
+                file.durable = durable
         for change in self._directory_changes[:changes]:
             _apply(self._durable_names, change)
         del self._directory_changes[:changes]
@@ -115,10 +130,7 @@ class SimulatedDisk:
             kept = {"lost": 0, "kept": tail}.get(mode, int(draw() * (tail + 1)))
             del file.data[file.durable + kept :]
             if mode == "garbled" and tail:
-                noise = bytes(int(draw() * 256) for _ in range(min(64, tail)))
-                start = file.durable + int(draw() * (kept + 1))
-                file.data[start : start + len(noise)] = noise
-                garbled += len(noise)
+                garbled += _garble(file, file.durable, kept, tail, draw)
             file.durable = len(file.data)
             lost += tail - kept
         self.files = dict(self._durable_names)
@@ -135,19 +147,30 @@ class SimulatedDisk:
         self._syncing_changes = 0
 
     def corrupt(self, draw: Callable[[], float]) -> dict[str, int | str]:
-        """Flip one byte of synced data; {} if there is none."""
-        names = [name for name, file in sorted(self.files.items()) if file.durable > 0]
+        """Flip one bit of old synced data; {} if there is none."""
+        names = [name for name, file in sorted(self.files.items()) if file.settled > 0]
         if not names:
             return {}
         name = names[int(draw() * len(names))]
         file = self.files[name]
-        at = int(draw() * file.durable)
+        at = int(draw() * file.settled)
         file.data[at] ^= 1 << int(draw() * 8)
         return {"file": name, "byte": at}
 
     def _check_space(self) -> None:
         if self.full:
             raise OSError(errno.ENOSPC, "no space left on device (injected)")
+
+
+def _garble(file: _File, start: int, kept: int, tail: int, draw: Callable[[], float]) -> int:
+    """Damage what is kept of an unsynced tail: one flipped bit, or noise over its end and beyond. Returns the bytes hit."""
+    if kept and draw() < 0.5:
+        file.data[start + int(draw() * kept)] ^= 1 << int(draw() * 8)
+        return 1
+    noise = bytes(int(draw() * 256) for _ in range(min(64, tail)))
+    at = start + int(draw() * (kept + 1))
+    file.data[at : at + len(noise)] = noise
+    return len(noise)
 
 
 def _apply(names: dict[str, _File], change: tuple[str, str, _File | None]) -> None:

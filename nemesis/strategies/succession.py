@@ -1,0 +1,52 @@
+"""Succession: leader after leader is heard by few. Each of the first takeovers meets links of its own choice.
+
+What phase 1 must sort out is several unfinished proposals for one slot, left behind by several leaders, each known to
+other acceptors. It takes leaders that reach only some of them, one after the other, with no quiet time between in which
+a slot could be finished. So each of the first candidates and leaders gets, link by link, messages that are lost or come
+too late, to others or from them; and sometimes it goes down before it is heard again.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from nemesis.draws import Draw, between, choice, stream, weighted
+from nemesis.faults import Fault, Parameter
+from nemesis.plan import Plan, members
+from nemesis.strategies.frame import Frame, framed, spread
+from nemesis.strategies.moves import random_length, unit
+from nemesis.triggers import ordinal
+
+
+def generate(seed: int, frame: Frame) -> Plan:
+    plan = framed(seed, "succession", frame)
+    draw = stream(f"{seed}/succession")
+    faults: list[Fault] = []
+    for number in range(1, between(draw, 3, 10)):
+        faults += _takeover(plan, draw, number)
+    return msgspec.structs.replace(plan, faults=tuple(faults))
+
+
+def _takeover(plan: Plan, draw: Draw, number: int) -> list[Fault]:
+    """What the ``number``-th takeover meets, at its Prepare or when it begins to lead."""
+    trigger = f"{ordinal(number)} {weighted(draw, {'leader': 3.0, 'prepare': 1.0})}"
+    deaf_ears = choice(draw, (0.4, 0.6, 0.8))
+    faults = []
+    for name, role in members(plan.cluster):
+        if role in ("replica", "acceptor") and draw() < deaf_ears:
+            faults.append(_link(plan, draw, trigger, name))
+    if draw() < 0.3:
+        kind = choice(draw, ("kill", "pause", "power"))
+        faults.append(Fault(kind, "it", trigger=trigger, duration_ns=random_length(plan, draw, kind)))
+    return faults
+
+
+def _link(plan: Plan, draw: Draw, trigger: str, peer: str) -> Fault:
+    way = choice(draw, ("out", "out", "out", "in"))
+    length_ns = spread(draw, unit(plan), 0.5, 3.0)
+    few: dict[str, Parameter] = {"way": way, "peer": peer}
+    if draw() < 0.6:
+        return Fault("drop", "it", trigger=trigger, duration_ns=length_ns, params={"probability": 1.0, **few})
+    late_ns = spread(draw, unit(plan), 0.5, 4.0)
+    params: dict[str, Parameter] = {"delay_ns": late_ns, "jitter_ns": spread(draw, unit(plan), 0.0, 1.0), **few}
+    return Fault("delay", "it", trigger=trigger, duration_ns=length_ns, params=params)
