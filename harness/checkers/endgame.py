@@ -110,10 +110,23 @@ def judge(case: Case, ledger: Ledger) -> list[Violation]:
     found: list[Violation] = []
     for check in CHECKS:
         found.extend(check(case).violations)
+    if case.holes:
+        found.append(_gap(case))
+        case.problems["decided"].clear()
     for part, problems in case.problems.items():
         found.extend(Violation(f"record/{part}", problem) for problem in problems)
     found.extend(_unsettled(case, ledger))
     return found
+
+
+def _gap(case: Case) -> Violation:
+    slot, highest = case.holes[0], max(case.log)
+    return Violation(
+        "liveness/gap",
+        f"slot {slot} was never decided, though slot {highest} was: nothing behind it can be applied",
+        case.log[highest].time_ns,
+        slot=slot,
+    )
 
 
 def _unsettled(case: Case, ledger: Ledger) -> list[Violation]:
