@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable
 
-from paxos_impl.messages import NO_OP, NOT_LEADER, Accepted, Command, PastVote, Promise, Reply, Value, client_address
+from paxos_impl.messages import (
+    NO_OP,
+    NOT_LEADER,
+    Accepted,
+    Ballot,
+    Command,
+    PastVote,
+    Promise,
+    Reply,
+    Value,
+    client_address,
+)
 from paxos_impl.mutants.registry import mutant
 from paxos_impl.proposer import PromiseBook, Proposal, Proposer
 
@@ -32,9 +43,14 @@ class HalfIsEnough(Proposer):
     source="xnnyygn/xraft #27; coyote-samples #8",
     oracle="promise",
 )
-class CountsPromises(PromiseBook):
-    def add(self, source: int, message: Promise) -> None:
-        super().add(source + 1000 * len(self.last_page), message)
+class CountsPromises(Proposer):
+    def on_promise(self, source: int, message: Promise) -> None:
+        if self.counts_promise(message):
+            self.promises.add(source, message)
+            heard: list[Ballot] = self.__dict__.setdefault("heard", [])
+            heard[:] = [ballot for ballot in heard if ballot == message.ballot] + [message.ballot]
+            if len(heard) >= self.quorum_size:
+                self.become_leader()
 
 
 @mutant(
