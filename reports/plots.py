@@ -45,7 +45,7 @@ from reports.statistics import (
 from reports.wording import ascii_shown, count, share, span
 
 DPI = 110
-COLOURS = 128
+COLOURS = 256
 WIDTH_INCHES = 11.0
 RECOVERY_ROWS_AT_MOST = 30
 STYLE: dict[str, Any] = {
@@ -146,12 +146,15 @@ def figure_with_header(
 
 
 def png_bytes(figure: Figure) -> bytes:
-    """The figure as PNG with a palette of its own: a third of the size, and no date or version inside."""
+    """The figure as PNG with a palette of its own: a third of the size, and no date or version inside.
+
+    Maximum coverage keeps rare colours, such as those of the few operations that failed.
+    """
     pixels, target = io.BytesIO(), io.BytesIO()
     figure.savefig(pixels, format="raw", dpi=DPI)
     size = figure.canvas.get_width_height()
     picture = Image.frombuffer("RGBA", size, pixels.getvalue()).convert("RGB")
-    indexed = picture.quantize(COLOURS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    indexed = picture.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     indexed.save(target, "PNG", optimize=True, dpi=(DPI, DPI))
     return target.getvalue()
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from reports.model import load
+from reports.palette import OUTCOME_COLOURS
 from reports.pictures import PICTURES, draw_all
 
 MakeRun = Callable[..., Path]
@@ -35,6 +39,16 @@ def test_the_same_run_gives_the_same_bytes_and_no_metadata(make_run: MakeRun, na
     chunks = _chunks(first)
     assert chunks.keys() <= {"IHDR", "PLTE", "pHYs", "IDAT", "IEND"}, "no date, no version of the library"
     assert int.from_bytes(chunks["IHDR"][:4], "big") >= 1000
+
+
+def test_rare_colours_survive_the_palette(make_run: MakeRun) -> None:
+    picture = PICTURES["timeline.png"](load(make_run("pass", operations=2_000)))
+    assert picture is not None
+    pixels = np.asarray(Image.open(io.BytesIO(picture)).convert("RGB")).astype(int)
+    assert pixels[0, 0].tolist() == [255, 255, 255]
+    for outcome, colour in OUTCOME_COLOURS.items():
+        legend = [0.85 * int(colour[at : at + 2], 16) + 0.15 * 255 for at in (1, 3, 5)]
+        assert (np.abs(pixels - legend).max(axis=2) <= 6).sum() > 20, outcome
 
 
 @pytest.mark.parametrize("story", ["agreement", "hostile", "interrupted", "error"])
