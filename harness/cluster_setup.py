@@ -66,6 +66,7 @@ def make_config(plan: Plan, agent: int) -> Config:
 def make_client_config(plan: Plan) -> ClientConfig:
     return ClientConfig(
         servers=agents_playing(plan, "proposer"),
+        readers=agents_playing(plan, "learner"),
         retry_ns=plan.timing.client_retry_ns,
         timeout_ns=plan.timing.operation_timeout_ns,
         links_may_duplicate=plan.client_links_faulty,

@@ -44,16 +44,18 @@ class Operation(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     Values, by function ``f``:
 
-    ========  =====================  ============================================================================
-    f         value at invoke        value at ok
-    ========  =====================  ============================================================================
-    read      None                   the string written last; {"tombstone": id} after a delete; None = never written;
-                                     a list of strings for keys that are appended to
-    write     the string             the same
-    cas       [expected, new]        the same; ``applied`` tells whether it took place, ``seen`` the value found
-    delete    the tombstone's id     the same
-    append    the string             the same; ``seen``: the length of the list after the append
-    ========  =====================  ============================================================================
+    ==========  =====================  ==========================================================================
+    f           value at invoke        value at ok
+    ==========  =====================  ==========================================================================
+    read        None                   the string written last; {"tombstone": id} after a delete; None = never
+                                       written; a list of strings for keys that are appended to
+    local-read  None                   as read, but from one learner and perhaps old; ``seen``: the slot up to
+                                       which that learner had applied
+    write       the string             the same
+    cas         [expected, new]        the same; ``applied`` tells whether it took place, ``seen`` the value found
+    delete      the tombstone's id     the same
+    append      the string             the same; ``seen``: the length of the list after the append
+    ==========  =====================  ==========================================================================
     """
 
     type: OperationType

@@ -19,9 +19,10 @@ from nemesis.suggest import did_you_mean
 PLAN_VERSION = 1
 MILLISECOND = 1_000_000
 SECOND = 1_000_000_000
-DEFAULT_MIX = {"read": 0.4, "write": 0.3, "cas": 0.15, "delete": 0.05, "append": 0.1}
+DEFAULT_MIX = {"read": 0.35, "local-read": 0.05, "write": 0.3, "cas": 0.15, "delete": 0.05, "append": 0.1}
 
 Deployment = Literal["collapsed", "classic"]
+Heal = Literal["all", "majority"]
 
 
 class Plant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -115,6 +116,9 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Load and faults end here; everything is healed; then the liveness check begins."""
     settle_ns: int = 2 * SECOND
     """Bound within which, after the heal, every client must make progress and all learners must converge."""
+    heal: Heal = "all"
+    """Simulated: what is undone at ``duration_ns``. majority: what keeps a minority down, stopped or cut off stays until the
+    liveness check is over; the others must make progress without it. Real runs always heal all."""
     final_power_cut: bool = True
     """Cut the power of all nodes at the end: what was acknowledged must come back."""
     cluster: Cluster = Cluster()

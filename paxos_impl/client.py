@@ -18,7 +18,21 @@ from typing import Any, Literal
 
 import msgspec
 
-from paxos_impl.messages import BUSY, EXPIRED, NOT_LEADER, OK, AnyMessage, Command, Reply, Request
+from paxos_impl.messages import (
+    BUSY,
+    EXPIRED,
+    NOT_LEADER,
+    OK,
+    AnyMessage,
+    Command,
+    LocalRead,
+    LocalValue,
+    Reply,
+    Request,
+)
+
+LOCAL_READ = "local-read"
+"""A function of the client alone: read what some learner holds, not older than what this client saw."""
 
 OutcomeType = Literal["ok", "fail", "info"]
 
@@ -27,6 +41,8 @@ class ClientConfig(msgspec.Struct, frozen=True):
     """Times in ns. ``servers``: the agents that take requests (replicas, or proposers)."""
 
     servers: tuple[int, ...]
+    readers: tuple[int, ...] = ()
+    """The agents that answer local reads (replicas, or learners)."""
     retry_ns: int = 60_000_000
     timeout_ns: int = 500_000_000
     pause_ns: int = 5_000_000
@@ -54,6 +70,9 @@ class ClientSession:
         self.outbox: list[tuple[int, AnyMessage]] = []
         self.deadline_ns: int | None = None
         self.server = config.servers[int(draw() * len(config.servers))]
+        self.version = 0
+        """Highest slot that answered a local read: the next one must not be older."""
+        self._draw = draw
         self._operation: Command | None = None
         self._give_up_ns = 0
         self._unanswered = 0
@@ -121,7 +140,15 @@ class ClientSession:
 
     def answers(self, reply: Reply, operation: Command) -> bool:
         """An answer to this very operation (or to the opening of the session), not to one before."""
-        return reply.seq == (operation.seq if self.session else 0)
+        return reply.seq == (operation.seq if self.session or operation.f == LOCAL_READ else 0)
+
+    def on_local_value(self, source: int, message: LocalValue) -> Finished | None:
+        """An answer to a local read; None if it is an old one."""
+        operation = self._operation
+        if operation is None or operation.f != LOCAL_READ or message.seq != operation.seq:
+            return None
+        self.version = max(self.version, message.version)
+        return self._finish("ok", [message.value, message.version], source, None)
 
     def on_time(self, now_ns: int) -> Finished | None:
         """The deadline has come: try again, or give up."""
@@ -143,7 +170,7 @@ class ClientSession:
 
     def is_definite_failure(self) -> bool:
         """No attempt of the operation itself was sent, or every one was refused and none could be duplicated on its way."""
-        if self.session == 0:
+        if self.session == 0 or self._operation is None or self._operation.f == LOCAL_READ:
             return True
         return self._unanswered == self._refused and not self.config.links_may_duplicate
 
@@ -155,10 +182,20 @@ class ClientSession:
 
     def _attempt(self, now_ns: int) -> None:
         assert self._operation is not None
+        if self._operation.f == LOCAL_READ:
+            self._ask_reader(self._operation, now_ns)
+            return
         command = self._operation if self.session else Command(self.client, 0, 0, "open", "")
         self._unanswered += 1
         self._pointed = False
         self.outbox.append((self.server, Request(command)))
+        self.deadline_ns = min(self._give_up_ns, now_ns + self.config.retry_ns)
+
+    def _ask_reader(self, operation: Command, now_ns: int) -> None:
+        """A local read needs no session and no leader: any reader will do, another one after a refusal or silence."""
+        reader = self.config.readers[int(self._draw() * len(self.config.readers))]
+        self._unanswered += 1
+        self.outbox.append((reader, LocalRead(self.client, operation.seq, operation.key, self.version)))
         self.deadline_ns = min(self._give_up_ns, now_ns + self.config.retry_ns)
 
     def _finish(self, type_: OutcomeType, result: Any, node: int, error: str | None) -> Finished:

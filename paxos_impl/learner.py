@@ -23,6 +23,7 @@ import msgspec
 from paxos_impl.agent import Agent, Context, ProtocolViolation
 from paxos_impl.log import AnyRecord, Checkpoint, ChosenRecord, VoteRecord
 from paxos_impl.messages import (
+    BUSY,
     EXPIRED,
     NO_BALLOT,
     Ballot,
@@ -32,6 +33,8 @@ from paxos_impl.messages import (
     Heartbeat,
     HeartbeatReply,
     Learn,
+    LocalRead,
+    LocalValue,
     Reply,
     SnapshotPage,
     Value,
@@ -96,6 +99,7 @@ class Learner(Agent):
             Vote: self.on_vote,
             Heartbeat: self.on_heartbeat,
             CatchUp: self.on_catch_up,
+            LocalRead: self.on_local_read,
             Learn: self.on_learn,
             FetchPage: self.on_fetch_page,
             SnapshotPage: self.on_snapshot_page,
@@ -221,6 +225,20 @@ class Learner(Agent):
             client_address(command.client),
             Reply(command.client, command.seq, outcome.status, outcome.result, self.node),
         )
+
+    # -- reading what is here --------------------------------------------------------------------------------------
+
+    def on_local_read(self, source: int, message: LocalRead) -> None:
+        target = client_address(message.client)
+        if self.may_read_locally(message.at_least):
+            value = self.machine.store.read(message.key)
+            self.send(target, LocalValue(message.client, message.seq, value, self.applied))
+        else:
+            self.send(target, Reply(message.client, message.seq, BUSY, None, self.node))
+
+    def may_read_locally(self, at_least: int) -> bool:
+        """Not behind what this client saw before: versions it reads never sink (PTP section 3.3.4)."""
+        return self.applied >= at_least
 
     # -- catching up --------------------------------------------------------------------------------------------------
 

@@ -77,6 +77,25 @@ class Reply(Message, frozen=True, tag=2):
     leader: int = -1
 
 
+class LocalRead(Message, frozen=True, tag=18):
+    """A client asks one learner for what it holds, not through the log: old perhaps, but never older than ``at_least``
+    (The Part-Time Parliament, section 3.3.4: learning the law, monotonic reads)."""
+
+    client: int
+    seq: int
+    key: str
+    at_least: int
+
+
+class LocalValue(Message, frozen=True, tag=19):
+    """The answer: ``value`` after slot ``version``. A learner that has not applied ``at_least`` refuses with ``busy``."""
+
+    client: int
+    seq: int
+    value: Any
+    version: int
+
+
 # -- election -----------------------------------------------------------------------------------------------------
 
 
@@ -216,6 +235,8 @@ class SnapshotPage(Message, frozen=True, tag=17):
 AnyMessage = (
     Request
     | Reply
+    | LocalRead
+    | LocalValue
     | PreVote
     | PreVoteReply
     | Heartbeat

@@ -20,6 +20,7 @@ from harness.checkers import (
     invariants,
     linearizable,
     liveness,
+    local_reads,
     validity,
     witness,
 )
@@ -41,6 +42,7 @@ CHECKERS: list[tuple[str, str, Check]] = [
         applied_order,
         durability,
         witness,
+        local_reads,
         linearizable,
         invariants,
         liveness,

@@ -19,8 +19,8 @@ from collections.abc import Callable
 from harness.record import Operation
 from harness.workloads.mixed import Intent, MixedWorkload
 from nemesis.plan import Workload
-from paxos_impl.client import ClientConfig, ClientSession, Finished
-from paxos_impl.messages import CLIENT_SERIAL_BITS, AnyMessage, Reply
+from paxos_impl.client import LOCAL_READ, ClientConfig, ClientSession, Finished
+from paxos_impl.messages import CLIENT_SERIAL_BITS, AnyMessage, LocalValue, Reply
 
 BACKLOG_PER_CLIENT = 10
 Draw = Callable[[], float]
@@ -132,10 +132,18 @@ class OpenLoop:
             if client.session.deadline_ns == at_ns:
                 self._after(client, client.session.on_time(now_ns), now_ns)
 
-    def on_reply(self, source: int, reply: Reply, now_ns: int) -> None:
-        client = self._by_client.get(reply.client)
-        if client is not None:
-            self._after(client, client.session.on_reply(now_ns, source, reply), now_ns)
+    def on_message(self, source: int, message: AnyMessage, now_ns: int) -> None:
+        """An answer from an agent; other messages, and answers to clients that gave up, are ignored."""
+        if not isinstance(message, Reply | LocalValue):
+            return
+        client = self._by_client.get(message.client)
+        if client is None:
+            return
+        if isinstance(message, Reply):
+            finished = client.session.on_reply(now_ns, source, message)
+        else:
+            finished = client.session.on_local_value(source, message)
+        self._after(client, finished, now_ns)
 
     def give_up(self, now_ns: int) -> None:
         """The run ends: what is still in flight may have happened."""
@@ -201,6 +209,8 @@ class OpenLoop:
             elif intent.f == "cas":
                 applied, seen = finished.result
                 self.intents.saw(intent.key, intent.value if applied else seen)
+            elif intent.f == LOCAL_READ:
+                value, seen = finished.result
             elif intent.f == "append":
                 seen = finished.result
             elif intent.f == "write":

@@ -23,7 +23,7 @@ from harness.record import Operation, RowWriter
 from harness.workloads.mixed import MixedWorkload
 from nemesis.draws import stream
 from nemesis.plan import Plan, Workload
-from paxos_impl.messages import FIRST_CLIENT_ADDRESS, Reply
+from paxos_impl.messages import FIRST_CLIENT_ADDRESS
 from paxos_impl.process.host import EXIT_RECORD, EXIT_STOPPED
 from paxos_impl.process.mailbox import Mailbox, SeqQueue, decode_control, decode_frame, is_order
 
@@ -91,8 +91,7 @@ class ClientProcess:
                 continue
             source, _, messages = decode_frame(frame)
             for message in messages:
-                if type(message) is Reply:
-                    loop.on_reply(source, message, now_ns)
+                loop.on_message(source, message, now_ns)
         deadline_ns = loop.deadline_ns()
         if deadline_ns is not None and deadline_ns <= now_ns:
             loop.on_time(now_ns)

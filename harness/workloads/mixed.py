@@ -1,5 +1,7 @@
 """The standard workload: reads, writes, compare-and-sets, deletes and appends over a few keys.
 
+A local read asks one replica for what it holds; it may be old, but never older than what that client saw before.
+
 Every value written is unique in the run, and a delete carries an identity, so that histories are unambiguous: a read says
 which write it saw. Appends have keys of their own.
 """
@@ -12,6 +14,9 @@ from typing import Any
 import msgspec
 
 from nemesis.plan import Workload
+
+
+READS = ("read", "local-read")
 
 
 class Intent(msgspec.Struct, frozen=True):
@@ -44,10 +49,10 @@ class MixedWorkload:
         at = self._draw()
         f = next((name for limit, name in self._steps if at < limit), self._steps[-1][1])
         number = int(self._draw() * self._keys)
-        if f == "append" or (f == "read" and self._draw() < 0.2 and any(name == "append" for _, name in self._steps)):
-            return Intent(f, f"list{number}", None if f == "read" else self._unique())
+        if f == "append" or (f in READS and self._draw() < 0.2 and any(name == "append" for _, name in self._steps)):
+            return Intent(f, f"list{number}", None if f in READS else self._unique())
         key = f"key{number}"
-        if f == "read":
+        if f in READS:
             return Intent(f, key)
         if f == "cas":
             return Intent(f, key, self._unique(), self._seen.get(key))

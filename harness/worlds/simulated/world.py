@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Callable
 from random import Random
 from typing import Any
@@ -32,6 +33,7 @@ from nemesis.conductor import Conductor
 from nemesis.faults import Parameter, fault_params
 from nemesis.plan import Plan
 from nemesis.port import AgentView, Evidence, LinkRule, NotSupported
+from nemesis.targets import VOTING_ROLES
 from paxos_impl.agent import Config, ProtocolViolation, Trace
 from paxos_impl.log import StorageFault
 from paxos_impl.messages import (
@@ -42,7 +44,6 @@ from paxos_impl.messages import (
     AnyMessage,
     Prepare,
     Promise,
-    Reply,
 )
 from paxos_impl.parts import Parts
 
@@ -194,6 +195,7 @@ class SimulatedWorld:
         self.clients.stop()
         loop.run_until(loop.now_ns + plan.timing.operation_timeout_ns + plan.timing.client_retry_ns)
         self.clients.give_up(loop.now_ns)
+        self._bring_up(self.conductor.heal_all)
         if plan.final_power_cut:
             self._final_power_cut()
         loop.run_until(loop.now_ns + plan.settle_ns)
@@ -203,10 +205,32 @@ class SimulatedWorld:
             self._check_end()
 
     def _heal(self) -> None:
-        self.conductor.heal_all()
+        """All, or what a majority of the voters (and half of the others) needs: the rest stays as its faults left it."""
+        broken = self._minority() if self.plan.heal == "majority" else frozenset[int]()
+        self._bring_up(lambda: self.conductor.heal_all(broken), broken)
+
+    def _bring_up(self, heal: Callable[[], None], broken: frozenset[int] = frozenset()) -> None:
+        heal()
         for process in self.processes:
-            if not process.up:
+            if not process.up and process.id not in broken:
                 self.loop.at(self.loop.now_ns + RESTART_NS, self._restart, process)
+
+    def _minority(self) -> frozenset[int]:
+        """Those hit last, as many of each role as the others can do without."""
+        spare = {
+            role: (count - 1) // 2 if role in VOTING_ROLES else count // 2
+            for role, count in Counter(process.spec.role for process in self.processes).items()
+        }
+        for process in self.processes:
+            if process.disk_was_damaged:
+                spare[process.spec.role] -= 1
+        broken = set()
+        for agent in self.conductor.broken():
+            role = self.processes[agent].spec.role
+            if spare[role] > 0:
+                spare[role] -= 1
+                broken.add(agent)
+        return frozenset(broken)
 
     def _final_power_cut(self) -> None:
         evidence = self.power_cut([process.id for process in self.processes], "lost", self.plan.seed)
@@ -366,9 +390,8 @@ class SimulatedWorld:
     def _deliver(self, target: int, sender: tuple[int, int], message: AnyMessage) -> None:
         if target >= FIRST_CLIENT_ADDRESS:
             self._block.append((self.loop.now_ns, target, sender, message))
-            if isinstance(message, Reply):
-                self.clients.on_reply(sender[0], message, self.loop.now_ns)
-                self._after_clients()
+            self.clients.on_message(sender[0], message, self.loop.now_ns)
+            self._after_clients()
             return
         process = self.processes[target]
         if not process.up:

@@ -1,0 +1,68 @@
+"""Local reads: old perhaps, but a state that was, and never one older than the client saw before.
+
+A local read is answered by one learner from what it holds, and tells up to which slot that learner had applied. So it is
+checked exactly: the value is the one the agreed log gives after that slot, and for each client the slots never sink.
+What is not checked: how old the answer was (nothing is promised of that).
+
+Source: The Part-Time Parliament, section 3.3.4 (learning the law).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from harness.checkers.case import Call, Case, conclude
+from harness.checkers.model import KNOWN, KeyValueModel
+from harness.results import CheckResult, Violation
+
+NAME = "local-reads"
+ABOUT = "A local read tells a state the agreed log went through, never one older than its client saw before."
+LOCAL_READ = "local-read"
+
+
+def check(case: Case) -> CheckResult:
+    assert case.holes is not None  # reading them notes the problems of the record
+    reads = [call for call in case.calls if call.f == LOCAL_READ and call.type == "ok" and isinstance(call.seen, int)]
+    violations = sorted([*_sinking(reads), *_differing(case, reads)], key=lambda violation: violation.time_ns)
+    summary = f"{len(reads)} local reads tell states of the agreed log, none older than one read before"
+    return conclude(NAME, ABOUT, case, ("decided", "history"), violations, summary, {"reads": len(reads)})
+
+
+def _sinking(reads: Iterable[Call]) -> Iterable[Violation]:
+    highest: dict[int, Call] = {}
+    for call in reads:
+        before = highest.get(call.process)
+        if before is not None and call.seen < before.seen:
+            yield Violation(
+                rule="local-reads/version-sank",
+                sentence=f"{call.name} tells the state after slot {call.seen}, its client had seen slot {before.seen}",
+                time_ns=call.ret_ns or call.call_ns,
+                slot=call.seen,
+                key=call.key,
+                operations=(before.as_dict(), call.as_dict()),
+            )
+        else:
+            highest[call.process] = call
+
+
+def _differing(case: Case, reads: list[Call]) -> Iterable[Violation]:
+    """Replay the log once, and look at each read when its slot has been reached."""
+    model = KeyValueModel()
+    executions = iter(case.executions)
+    upcoming = next(executions, None)
+    for call in sorted(reads, key=lambda call: call.seen):
+        while upcoming is not None and upcoming.slot <= call.seen:
+            command = upcoming.command
+            if command.f in KNOWN:
+                model.step(command.f, command.key, command.value, command.expected)
+            upcoming = next(executions, None)
+        expected = model.step("read", call.key, None, None).value
+        if call.result != expected:
+            yield Violation(
+                rule="local-reads/value-differs",
+                sentence=f"{call.name} returned {call.result!r}; after slot {call.seen} the agreed log gives {expected!r}",
+                time_ns=call.ret_ns or call.call_ns,
+                slot=call.seen,
+                key=call.key,
+                operations=(call.as_dict(),),
+            )
