@@ -5,6 +5,8 @@ Rules
   be local processes or a Dask cluster: anything with the interface of ``concurrent.futures``.
 * One row is kept for each run; whole run directories only for failures.
 * A worker that dies or hangs is a finding with its plan, never lost: its batch is run again one plan at a time.
+* What ran elsewhere must be this code: a batch carries the hash of ours, and a worker with another one refuses it. Planted
+  bugs travel by id and hash, those of a file of one's own also by their text.
 * One run in a hundred is run twice, in different workers. If their digests differ the harness is broken: exit code 70,
   naming the first event that differs.
 """
@@ -12,25 +14,32 @@ Rules
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
+import ctypes
+import functools
+import hashlib
+import itertools
 import multiprocessing
 import signal
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 
 from harness.errors import HarnessFault
-from harness.store import environment, new_run_directory, write_environment, write_plan, write_rows
+from harness.results import EXIT_CODES, EXIT_INTERRUPTED, Verdict
+from harness.simulated_run import write_simulated_run
+from harness.store import environment, link_latest, new_run_directory, write_environment, write_plan
 from nemesis.plan import Plan, Plant
 from nemesis.strategies import generate
 from nemesis.strategies.frame import Frame
+from paxos_impl.mutants.registry import carry
 
 BATCH = 8
 """Schedules a worker runs before it reports."""
@@ -97,32 +106,33 @@ class CampaignResult(msgspec.Struct):
     directory: str
 
     @property
-    def exit_code(self) -> int:
+    def verdict(self) -> Verdict:
+        """PASS only if all was run that was asked for, and that was not nothing."""
         if self.failures:
-            return 1
-        return 130 if self.interrupted else 0
+            return Verdict.FAIL
+        return Verdict.INCONCLUSIVE if self.interrupted or not self.runs else Verdict.PASS
+
+    @property
+    def exit_code(self) -> int:
+        if self.interrupted and not self.failures:
+            return EXIT_INTERRUPTED
+        return EXIT_CODES[self.verdict]
 
 
-class Hang(Exception):
-    """A schedule did not end in time."""
+class Hang(BaseException):
+    """A schedule did not end in time. No Exception: the world takes those for crashes of the agent that raised them."""
 
 
-def run_task(task: Task) -> RunRow:
-    """Run one schedule; whatever happens becomes a row."""
+def run_task(task: Task, hang_s: float = HANG_S) -> RunRow:
+    """Run one schedule; whatever happens becomes a row. It hangs after ``hang_s`` seconds of real time."""
     from harness.worlds.simulated.world import simulate
 
     plan = task.make_plan()
-    previous = signal.signal(signal.SIGALRM, _on_alarm) if _can_alarm() else None
     try:
-        if previous is not None:
-            signal.setitimer(signal.ITIMER_REAL, HANG_S)
-        run = simulate(plan)
+        with _alarm(hang_s):
+            run = simulate(plan)
     except Hang:
-        return _row(task, plan, "harness/hang", f"the schedule did not end within {HANG_S:g} s of real time")
-    finally:
-        if previous is not None:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, previous)
+        return _row(task, plan, "harness/hang", f"the schedule did not end within {hang_s:g} s of real time")
     first = run.violations[0] if run.violations else None
     return RunRow(
         plan.strategy or task.strategy,
@@ -138,8 +148,56 @@ def run_task(task: Task) -> RunRow:
     )
 
 
-def run_batch(tasks: list[Task]) -> list[RunRow]:
-    return [run_task(task) for task in tasks]
+@contextlib.contextmanager
+def _alarm(seconds: float) -> Iterator[None]:
+    """Raise Hang in the body after ``seconds``. By a signal, which also ends waiting calls; outside the main thread (the
+    workers of a cluster are threads) as an exception thrown into the thread, which ends Python code only."""
+    if threading.current_thread() is threading.main_thread():
+        previous = signal.signal(signal.SIGALRM, _on_alarm)
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, previous)
+        return
+    thread = ctypes.c_ulong(threading.get_ident())
+    throw = ctypes.pythonapi.PyThreadState_SetAsyncExc
+    timer = threading.Timer(seconds, throw, (thread, ctypes.py_object(Hang)))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+        throw(thread, None)
+
+
+def run_batch(
+    tasks: list[Task], hang_s: float = HANG_S, texts: dict[str, str] | None = None, code: str = ""
+) -> list[RunRow]:
+    """What a worker does. ``texts``: files of planted bugs that travelled here, by the path they are named with; ``code``: the
+    hash that our own code must have (empty: any). Raises HarnessFault if it has another one."""
+    if code and code != code_hash():
+        raise HarnessFault(
+            f"a worker in {Path(__file__).parent.parent} runs other code than this machine (hash {code_hash()[:12]}, not "
+            f"{code[:12]}); install the same version there"
+        )
+    for path, text in (texts or {}).items():
+        carry(path, text)
+    return [run_task(task, hang_s) for task in tasks]
+
+
+@functools.cache
+def code_hash() -> str:
+    """SHA-256 of the code that decides what a schedule does: ``paxos_impl``, ``nemesis`` and ``harness``."""
+    root = Path(__file__).parent.parent
+    digest = hashlib.sha256()
+    for package in ("paxos_impl", "nemesis", "harness"):
+        for path in sorted((root / package).rglob("*.py")):
+            digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
 
 
 def notes_of(plan: Plan) -> list[Any]:
@@ -163,18 +221,6 @@ def first_difference(one: list[Any], other: list[Any]) -> str:
 def local_executor(jobs: int) -> Executor:
     """Processes of this machine. Fork: workers share the imported code, and the caller has no threads yet."""
     return ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("fork"), initializer=_ignore_interrupts)
-
-
-def cluster_executor(address: str) -> Executor:
-    """Workers of a Dask cluster; they need this package installed in the same version."""
-    try:
-        from distributed import Client
-    except ImportError as error:
-        from harness.errors import UserError
-
-        raise UserError("--cluster needs Dask: pip install 'paxos-torture[cluster]'") from error
-    executor: Executor = Client(address).get_executor()
-    return executor
 
 
 Progress = Callable[["CampaignState"], None]
@@ -214,69 +260,22 @@ def run_campaign(
     seed: int = 0,
     jobs: int = 2,
     seconds: float | None = None,
+    hang_s: float = HANG_S,
+    texts: dict[str, str] | None = None,
     make_executor: Callable[[], Executor] | None = None,
     progress: Progress | None = None,
 ) -> CampaignResult:
-    """Run tasks until they end, ``seconds`` have passed or the user interrupts.
+    """Run tasks until they end, ``seconds`` have passed or the user interrupts. ``jobs``: workers of the executor.
 
     Raises HarnessFault if a schedule that is run twice gives two digests.
     """
     directory = new_run_directory(store, name, seed)
     write_environment(directory, environment())
     make = make_executor or (lambda: local_executor(jobs))
-    state = CampaignState()
-    interrupted = False
-    rows = (directory / "rows.jsonl").open("wb")
-    executor = make()
-    pending: dict[Future[list[RunRow]], list[Task]] = {}
-    reruns: dict[Future[list[RunRow]], tuple[Task, str]] = {}
-    try:
-        exhausted = False
-        while True:
-            while not exhausted and len(pending) < 2 * jobs and not _over(state, seconds):
-                batch = [task for _, task in zip(range(BATCH), tasks, strict=False)]
-                exhausted = len(batch) < BATCH
-                if batch:
-                    pending[executor.submit(run_batch, batch)] = batch
-            if not pending and not reruns:
-                break
-            done, _ = concurrent.futures.wait([*pending, *reruns], timeout=1.0, return_when="FIRST_COMPLETED")
-            broken = False
-            for future in done:
-                if future in reruns:
-                    task, digest = reruns.pop(future)
-                    _compare(task, digest, future)
-                    state.reruns += 1
-                    continue
-                batch = pending.pop(future)
-                try:
-                    finished = future.result()
-                except BrokenProcessPool:
-                    broken = True
-                    finished = _one_by_one(batch)
-                except Exception as error:
-                    finished = [_lost(task, f"{type(error).__name__}: {error}") for task in batch]
-                for task, row in zip(batch, finished, strict=True):
-                    state.add(task, row)
-                    rows.write(msgspec.json.encode(row) + b"\n")
-                    if state.runs % RERUN_ONE_IN == 1 and not row.rule.startswith("harness/") and not broken:
-                        reruns[executor.submit(run_batch, [task])] = (task, row.digest)
-            if broken:
-                executor.shutdown(wait=False, cancel_futures=True)
-                executor = make()
-                for batch in pending.values():
-                    for task, row in zip(batch, _one_by_one(batch), strict=True):
-                        state.add(task, row)
-                        rows.write(msgspec.json.encode(row) + b"\n")
-                pending.clear()
-                reruns.clear()
-            if progress is not None:
-                progress(state)
-    except KeyboardInterrupt:
-        interrupted = True
-    finally:
-        rows.close()
-        executor.shutdown(wait=not interrupted, cancel_futures=True)
+    with (directory / "rows.jsonl").open("wb") as rows:
+        campaign = _Campaign(tasks, rows, make, jobs, seconds, hang_s, texts or {}, progress)
+        campaign.run()
+    state = campaign.state
     clusters = _keep_failures(directory, state)
     result = CampaignResult(
         state.runs,
@@ -285,37 +284,141 @@ def run_campaign(
         state.failures,
         state.reruns,
         state.wall_s,
-        interrupted,
+        campaign.interrupted,
         clusters,
         dict(state.by_strategy),
         str(directory),
     )
     (directory / "campaign.json").write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=2))
+    link_latest(store / name, directory)
     return result
 
 
-def write_simulated_run(plan: Plan, directory: Path, *, world: str = "simulated") -> None:
-    """Run a plan once more with everything recorded, and judge it from the run directory."""
-    from harness.results import write_results
-    from harness.verdict import assemble
-    from harness.worlds.simulated.world import simulate
+class _Campaign:
+    """The loop: keeps the workers busy, collects rows, runs some twice, survives workers that die."""
 
-    run = simulate(plan, record=True)
-    assert run.recording is not None
-    write_plan(directory, plan)
-    rule = run.violations[0].rule if run.violations else ""
-    facts = environment() | {"digest": run.digest, "rule": rule, "world": world}
-    write_environment(directory, facts)
-    write_rows(directory, run.recording.history, run.recording.faults, run.recording.events)
-    results = assemble(
-        directory,
-        plan,
-        world=world,
-        interrupted=False,
-        reproduce=f"torture replay {directory / 'plan.json'}",
-        environment=facts,
-    )
-    write_results(directory, results)
+    def __init__(
+        self,
+        tasks: Iterator[Task],
+        rows: BinaryIO,
+        make: Callable[[], Executor],
+        jobs: int,
+        seconds: float | None,
+        hang_s: float,
+        texts: dict[str, str],
+        progress: Progress | None,
+    ) -> None:
+        self.state = CampaignState()
+        self.interrupted = False
+        self._tasks = tasks
+        self._rows = rows
+        self._make = make
+        self._jobs = jobs
+        self._seconds = seconds
+        self._how = (hang_s, texts, code_hash())
+        self._progress = progress
+        self._exhausted = False
+        self._pending: dict[Future[list[RunRow]], list[Task]] = {}
+        self._reruns: dict[Future[list[RunRow]], tuple[Task, str]] = {}
+
+    def run(self) -> None:
+        executor = self._make()
+        try:
+            while True:
+                try:
+                    self._submit(executor)
+                    if not self._pending and not self._reruns:
+                        return
+                    self._collect(executor, 1.0)
+                except BrokenExecutor:
+                    executor.shutdown(wait=False)
+                    self._after_death()
+                    executor = self._make()
+                if self._progress is not None:
+                    self._progress(self.state)
+        except KeyboardInterrupt:
+            self.interrupted = True
+            self._collect_finished()
+        finally:
+            for future in [*self._pending, *self._reruns]:
+                future.cancel()
+            executor.shutdown(wait=not self.interrupted)
+
+    def _submit(self, executor: Executor) -> None:
+        over = self._seconds is not None and self.state.wall_s >= self._seconds
+        while not self._exhausted and not over and len(self._pending) < 2 * self._jobs:
+            batch = list(itertools.islice(self._tasks, BATCH))
+            self._exhausted = len(batch) < BATCH
+            if batch:
+                self._pending[executor.submit(run_batch, batch, *self._how)] = batch
+
+    def _collect(self, executor: Executor, timeout_s: float) -> None:
+        """Take in what is finished. Raises BrokenExecutor, with nothing lost, if a worker died."""
+        done, _ = concurrent.futures.wait(
+            [*self._pending, *self._reruns], timeout_s, concurrent.futures.FIRST_COMPLETED
+        )
+        for future in done:
+            error = future.exception()
+            if isinstance(error, (BrokenExecutor, HarnessFault)):
+                raise error
+            if future in self._reruns:
+                self._compare(*self._reruns.pop(future), future)
+                continue
+            batch = self._pending.pop(future)
+            rows = self._one_by_one(batch) if error is not None else future.result()
+            for task, row in zip(batch, rows, strict=True):
+                self._add(task, row)
+                if self.state.runs % RERUN_ONE_IN == 1 and not row.rule.startswith("harness/"):
+                    self._reruns[executor.submit(run_batch, [task], *self._how)] = (task, row.digest)
+
+    def _collect_finished(self) -> None:
+        """After an interrupt: what is ready is kept, nothing is waited for."""
+        for future, batch in list(self._pending.items()):
+            if future.done() and not future.cancelled() and future.exception() is None:
+                for task, row in zip(batch, future.result(), strict=True):
+                    self._add(task, row)
+
+    def _after_death(self) -> None:
+        """A worker died, and with it the executor: nobody knows over which plan, so each that was under way is run alone."""
+        pending, self._pending = self._pending, {}
+        self._reruns = {}
+        for future, batch in pending.items():
+            whole = future.done() and not future.cancelled() and future.exception() is None
+            rows = future.result() if whole else self._one_by_one(batch)
+            for task, row in zip(batch, rows, strict=True):
+                self._add(task, row)
+
+    def _one_by_one(self, batch: list[Task]) -> list[RunRow]:
+        """Each schedule with an executor of its own, to find the one over which a worker died or raised."""
+        rows = []
+        for task in batch:
+            alone = self._make()
+            try:
+                rows.extend(alone.submit(run_batch, [task], *self._how).result())
+            except HarnessFault:
+                raise
+            except BrokenExecutor:
+                rows.append(_lost(task, "the process that ran this schedule died"))
+            except Exception as error:
+                rows.append(_lost(task, f"{type(error).__name__}: {error}"))
+            finally:
+                alone.shutdown()
+        return rows
+
+    def _add(self, task: Task, row: RunRow) -> None:
+        self.state.add(task, row)
+        self._rows.write(msgspec.json.encode(row) + b"\n")
+
+    def _compare(self, task: Task, digest: str, future: Future[list[RunRow]]) -> None:
+        again = future.result()[0].digest
+        self.state.reruns += 1
+        if again != digest:
+            plan = task.make_plan()
+            where = first_difference(notes_of(plan), notes_of(plan))
+            raise HarnessFault(
+                f"strategy {task.strategy} seed {task.seed} gave digest {digest} and then {again}: the simulator is not "
+                f"deterministic; {where}"
+            )
 
 
 def seeds(strategy: str, first: int, count: int | None, **fields: Any) -> Iterator[Task]:
@@ -346,37 +449,6 @@ def _row(task: Task, plan: Plan, rule: str, sentence: str) -> RunRow:
 
 def _lost(task: Task, why: str) -> RunRow:
     return _row(task, task.make_plan(), "harness/worker", why)
-
-
-def _one_by_one(batch: list[Task]) -> list[RunRow]:
-    """A worker died over this batch: find out which plan did it, each in a process of its own."""
-    rows = []
-    for task in batch:
-        with local_executor(1) as alone:
-            try:
-                rows.extend(alone.submit(run_batch, [task]).result())
-            except BrokenProcessPool:
-                rows.append(_lost(task, "the process that ran this schedule died"))
-    return rows
-
-
-def _compare(task: Task, digest: str, future: Future[list[RunRow]]) -> None:
-    again = future.result()[0].digest
-    if again != digest:
-        plan = task.make_plan()
-        where = first_difference(notes_of(plan), notes_of(plan))
-        raise HarnessFault(
-            f"strategy {task.strategy} seed {task.seed} gave digest {digest} and then {again}: the simulator is not "
-            f"deterministic; {where}"
-        )
-
-
-def _over(state: CampaignState, seconds: float | None) -> bool:
-    return seconds is not None and state.wall_s >= seconds
-
-
-def _can_alarm() -> bool:
-    return threading.current_thread() is threading.main_thread()
 
 
 def _on_alarm(signum: int, frame: FrameType | None) -> None:

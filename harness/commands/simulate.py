@@ -36,6 +36,7 @@ PLAIN_EVERY_S = 5.0
     "--seed", type=int, default=0, show_default=True, help="Seed of the first schedule; the next ones count up."
 )
 @click.option("--jobs", type=click.IntRange(1), default=None, help="Worker processes.  [default: one a core]")
+@click.option("--hang", type=Duration(), help="A schedule that takes longer is a finding.  [default: 60s]")
 @click.option("--nodes", type=click.IntRange(1, 15), help="Replicas, or acceptors.  [default: drawn, 3 or 5]")
 @click.option(
     "--lockstep",
@@ -54,6 +55,7 @@ def command(
     strategy: str,
     seed: int,
     jobs: int | None,
+    hang: int | None,
     nodes: int | None,
     lockstep: int,
     cluster: str | None,
@@ -66,8 +68,10 @@ def command(
 
     Failures are clustered by the rule they break, and the first of each kind is kept as a run directory.
     """
-    from harness.campaign import cluster_executor, run_campaign, seeds
+    from harness.campaign import HANG_S, run_campaign, seeds
     from harness.confirm import confirm_in_lockstep
+    from harness.dask_cluster import DaskExecutor, cluster_threads
+    from paxos_impl.mutants.registry import files_of
 
     count = runs if runs is not None else (None if length is not None else 1000)
     tasks = seeds(strategy, seed, count, deployment=deployment, nodes=nodes, mutant=plant_of(mutant))
@@ -77,9 +81,11 @@ def command(
             tasks,
             store=store,
             seed=seed,
-            jobs=jobs or os.cpu_count() or 1,
+            jobs=jobs or (os.cpu_count() or 1 if cluster is None else cluster_threads(cluster)),
             seconds=None if length is None else length / 1e9,
-            make_executor=None if cluster is None else lambda: cluster_executor(cluster),
+            hang_s=HANG_S if hang is None else hang / 1e9,
+            texts=None if mutant is None else files_of(mutant),
+            make_executor=None if cluster is None else lambda: DaskExecutor(cluster),
             progress=None if watch is None else watch.show,
         )
     finally:
@@ -138,7 +144,7 @@ class _Watch:
 
 def _summary(result: CampaignResult) -> dict[str, Any]:
     return {
-        "verdict": "FAIL" if result.failures else "PASS",
+        "verdict": result.verdict,
         "exit_code": result.exit_code,
         "run_directory": result.directory,
         "runs": result.runs,
@@ -157,11 +163,18 @@ def _summary(result: CampaignResult) -> dict[str, Any]:
 
 
 def _print(result: CampaignResult) -> None:
-    rate = f"{result.runs / result.wall_s:.0f} schedules/s, {result.events / result.wall_s / 1e3:.0f} k events/s"
-    if result.failures:
-        click.secho(f"✘ FAIL  {result.failures} of {result.runs} schedules break a rule", fg="magenta", bold=True)
-    else:
+    from harness.results import Verdict
+
+    wall_s = max(result.wall_s, 1e-9)
+    rate = f"{result.runs / wall_s:.0f} schedules/s, {result.events / wall_s / 1e3:.0f} k events/s"
+    cut = "interrupted: " if result.interrupted else ""
+    if result.verdict is Verdict.FAIL:
+        text = f"✘ FAIL  {cut}{result.failures} of {result.runs} schedules break a rule"
+        click.secho(text, fg="magenta", bold=True)
+    elif result.verdict is Verdict.PASS:
         click.secho(f"✔ PASS  {result.runs} schedules, no violation", fg="cyan", bold=True)
+    else:
+        click.secho(f"? INCONCLUSIVE  {cut}{result.runs} schedules, no violation", fg="yellow", bold=True)
     click.echo(f"  {result.events:,} events, {result.commands:,} commands in {result.wall_s:.1f} s ({rate})")
     click.echo(f"  {result.reruns} schedules were run twice: equal digests")
     for one in itertools.islice(result.clusters, 10):

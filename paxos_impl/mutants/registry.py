@@ -23,6 +23,7 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import linecache
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -132,32 +133,54 @@ def all_mutants() -> dict[str, Mutant]:
     return found
 
 
+_carried: dict[str, str] = {}
+
+
+def carry(path: str, text: str) -> None:
+    """Let ``load_file`` find ``text`` under that path: a file of another machine that travelled here with a plan."""
+    _carried[path] = text
+
+
+def files_of(name: str) -> dict[str, str]:
+    """Path and text of every file that a name like ``FILE.py:ID`` refers to: what must travel with a plan."""
+    paths = [part.rpartition(":")[0] for part in name.split("+") if ":" in part]
+    return {path: _text_of(Path(path)) for path in paths}
+
+
 def load_file(path: Path) -> dict[str, Mutant]:
     """The planted bugs of a file outside the project; read again only if its text has changed."""
-    if not path.is_file():
-        raise MutantError(f"no such file: {path}")
-    text = path.read_bytes()
-    name = f"planted_{path.stem}_{hashlib.sha256(str(path.resolve()).encode() + text).hexdigest()[:16]}"
-    module = sys.modules.get(name) or _import_file(path, name)
+    text = _text_of(path)
+    name = f"planted_{path.stem}_{hashlib.sha256(f'{path}{text}'.encode()).hexdigest()[:16]}"
+    module = sys.modules.get(name) or _import_text(path, text, name)
     found = mutants_of(module)
     if not found:
         raise MutantError(f"{path} defines no mutant; mark a class with @mutant(...) from paxos_impl.mutants.registry")
     return found
 
 
-def _import_file(path: Path, name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise MutantError(f"{path} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # where inspect looks for the source of its classes
+def _text_of(path: Path) -> str:
+    carried = _carried.get(str(path))
+    if carried is not None:
+        return carried
     try:
-        spec.loader.exec_module(module)
-    except MutantError:
-        del sys.modules[name]
-        raise
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = "no such file" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
+        raise MutantError(f"{path}: {reason}; FILE.py:ID names a planted bug of a file of your own") from error
+
+
+def _import_text(path: Path, text: str, name: str) -> ModuleType:
+    module = ModuleType(name)
+    module.__file__ = f"<{name}>"
+    # Where inspect looks for the source of a class: the module by its name, its text by its file.
+    sys.modules[name] = module
+    linecache.cache[module.__file__] = (len(text), None, text.splitlines(keepends=True), module.__file__)
+    try:
+        exec(compile(text, str(path), "exec"), vars(module))
     except Exception as error:
         del sys.modules[name]
+        if isinstance(error, MutantError):
+            raise
         raise MutantError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
     return module
 

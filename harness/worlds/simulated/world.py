@@ -13,7 +13,7 @@ import contextlib
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
@@ -50,6 +50,8 @@ from paxos_impl.parts import Parts
 RESTART_NS = 5_000_000
 DIGEST_BLOCK = 64
 """Entries that are hashed together, at least."""
+NETWORK = ("network", 0)
+"""Where the messages of a recorded run are traced, beside the agents and their incarnations."""
 FINAL = -1
 """Fault index of what the run itself does at its end."""
 SENT_KINDS: dict[type, str] = {
@@ -151,6 +153,8 @@ class SimulatedWorld:
         self._client_wake_ns: int | None = None
         self.commands = 0
         self.healed_ns = 0
+        if record:
+            self.network.on_message = self._record_message
         self._disk_faults: dict[int, set[int]] = {}
         self.conductor = Conductor(plan, self, self._record_fault)
         self._watched = self.conductor.watched_kinds
@@ -170,7 +174,8 @@ class SimulatedWorld:
         self._close_digest()
         return SimulatedRun(
             self.plan,
-            self.crashes + self.oracles.violations + self.endings,
+            # By time, as a run that stops at its first violation would meet them.
+            sorted(self.oracles.violations + self.crashes, key=lambda one: one.time_ns) + self.endings,
             self._digest.hexdigest(),
             self.steps + self.network.decisions,
             self.commands,
@@ -538,6 +543,23 @@ class SimulatedWorld:
         if operation.type == "ok":
             self.commands += 1
         self.history.append(operation)
+
+    def _record_message(self, source: int, target: int, message: AnyMessage, arrivals: Sequence[int]) -> None:
+        """One row for each copy that arrives, or for the loss; clients' messages are in the history."""
+        if self.recording is None or max(source, target) >= FIRST_CLIENT_ADDRESS:
+            return
+        rows = self.recording.events.setdefault(NETWORK, [])
+        now_ns = self.loop.now_ns
+        extra = {
+            "name": type(message).__name__,
+            "source": self.processes[source].name,
+            "target": self.processes[target].name,
+            "sent_ns": now_ns,
+            "fate": "delivered" if arrivals else "lost",
+        }
+        ballot, slot = getattr(message, "ballot", None), getattr(message, "slot", 0)
+        for at_ns in arrivals or (now_ns + self.plan.network.latency_ns,):
+            rows.append(AgentEvent(at_ns, "message", None if ballot == NO_BALLOT else ballot, slot, None, extra))
 
     def _record_fault(self, edge: Any, fault: int, kind: str, targets: tuple[str, ...], evidence: Evidence) -> None:
         row = FaultEvent(self.loop.now_ns, edge, fault, kind, targets, evidence)
