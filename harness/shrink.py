@@ -1,35 +1,49 @@
 """Shrinking: the smallest plan that still breaks the same rule.
 
 Rules
-* A candidate counts only if it breaks the *same rule* as the plan began with.
+* A candidate counts only if the first rule it breaks is the *same* as the plan broke to begin with.
 * With a planted bug, every accepted plan must also *pass on the unmodified code*, else it would show something else.
-* Each kind of simplification is tried until none of them helps any more: then nothing can be left out.
-* Random streams are one for each link and fault, so leaving a fault out disturbs the rest as little as possible.
+* Moves are tried until none of them helps any more: then nothing can be left out.
 
-Order: what comes after the violation is cut off; faults are left out (delta debugging); cluster, clients, operations and
-keys get smaller; faults get shorter, simpler targets and default parameters; times become triggers.
+Order: what comes after the violation is cut off; *leaps* keep only the latest few faults; faults are left out (delta
+debugging); a plan that still has many is *searched* for few of them that do it under another seed; the run moves towards
+its beginning; cluster, clients, operations and keys get smaller; faults get simpler; times become triggers.
+
+Random streams are one for each link and fault. Even so a fault that is left out moves everything after it, since whoever
+leads then is another; a bug that needs luck goes away, and only other seeds bring it back. Hence leaps and search.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from harness.worlds.simulated.world import SimulatedWorld
 from nemesis.describe import describe
+from nemesis.draws import Draw, below, between, choice, sample, stream
 from nemesis.faults import Fault
-from nemesis.plan import MILLISECOND, Plan, encode_plan
-from nemesis.triggers import WATCHABLE
+from nemesis.plan import MILLISECOND, Plan, encode_plan, members
+from nemesis.port import Evidence
+from nemesis.triggers import WATCHABLE, ordinal
 from paxos_impl.parts import CORRECT
 
 replace = msgspec.structs.replace
 TRIGGER_KINDS = ("leader", "prepare", "promised", "propose", "accepted", "chosen", "applied", "snapshot", "installed")
 """Events worth naming in a trigger, the most telling first."""
+TRIGGER_COUNT_MAX = 20
+""""84th applied" says no more than a time."""
 FEW_FAULTS = 3
-RESEEDS = 8
+SEEDS = 3
+"""Under how many seeds a candidate is tried where leaving out needs luck."""
+LEAVE_OUT_REPLAYS = 40
+"""What leaving out may cost before searching takes over."""
+SEARCH_REPLAYS = 20
+SEARCHED_FAULTS = 8
+"""The latest so many faults are searched."""
+SHORT_NS = 2 * MILLISECOND
 
 
 class ShrinkResult(msgspec.Struct, frozen=True):
@@ -52,23 +66,52 @@ class ShrinkResult(msgspec.Struct, frozen=True):
         return 3 if self.rule is None else 0
 
 
-class Attempt(msgspec.Struct):
-    """What a candidate did: the rule it broke first (empty: none), when, and whom each fault hit."""
+class Begun(msgspec.Struct, frozen=True):
+    """How a fault began in a run."""
+
+    time_ns: int
+    targets: tuple[str, ...]
+    leader: str
+    """Who led at that moment; empty: nobody."""
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """What a candidate did: the rule it broke first (empty: none), when, and how its faults began, by index."""
 
     rule: str
     sentence: str
     time_ns: int
     healed_ns: int
-    targets: dict[int, tuple[str, ...]]
-    begun_ns: dict[int, int]
+    operations: int
+    """Invoked by clients until the end."""
+    begun: dict[int, Begun]
 
 
 class _BudgetSpent(Exception):
     pass
 
 
+class _Observed(SimulatedWorld):
+    """Notes who led when each fault began."""
+
+    def __init__(self, plan: Plan, **options: Any) -> None:
+        self.begun: dict[int, Begun] = {}
+        super().__init__(plan, stop_at_first=True, **options)
+
+    def _record_fault(self, edge: Any, fault: int, kind: str, targets: tuple[str, ...], evidence: Evidence) -> None:
+        super()._record_fault(edge, fault, kind, targets, evidence)
+        if edge == "begin" and fault >= 0:
+            leader = self.leader()
+            name = "" if leader is None else self.processes[leader].name
+            self.begun[fault] = Begun(self.loop.now_ns, targets, name)
+
+
+Move = tuple[str, Plan]
+"""A simplification: a name that stays the same while the plan changes, and the candidate."""
+
+
 class Shrinker:
-    """One shrink. ``budget``: most replays."""
+    """One shrink. ``budget``: most replays, those of the unmodified code included."""
 
     def __init__(self, plan: Plan, budget: int, progress: Callable[[Plan, int], None] | None = None) -> None:
         self.plan = plan
@@ -76,22 +119,22 @@ class Shrinker:
         self.progress = progress
         self.replays = 0
         self.rule = ""
-        self.last: Attempt | None = None
-        self._tried: dict[bytes, bool] = {}
+        self.last = Attempt("", "", 0, 0, 0, {})
+        self._tried: set[bytes] = set()
 
     def shrink(self) -> ShrinkResult:
         began_s = time.monotonic()
         before = len(self.plan.faults)
-        first = self._attempt(self.plan)
-        if not first.rule:
+        self.last = self._attempt(self.plan)
+        self.rule = self.last.rule
+        if not self.rule:
             return ShrinkResult(self.plan, None, "", before, before, self.replays, 0.0, False, ())
-        self.rule, self.last = first.rule, first
         minimal = True
         try:
             self._until_nothing_helps()
         except _BudgetSpent:
             minimal = False
-        assert self.last is not None
+        begun = self.last.begun
         return ShrinkResult(
             self.plan,
             self.rule,
@@ -102,53 +145,53 @@ class Shrinker:
             time.monotonic() - began_s,
             minimal,
             tuple(
-                describe(fault, index, self.last.targets.get(index, ())) for index, fault in enumerate(self.plan.faults)
+                describe(fault, index, begun[index].targets if index in begun else ())
+                for index, fault in enumerate(self.plan.faults)
             ),
         )
 
     def _until_nothing_helps(self) -> None:
-        self._cut_after_violation()
+        self._sweep(self._cut_after_violation)
+        self._leap()
         self._leave_out_faults()
-        self._leave_out_by_reseeding()
-        self._cut_after_violation()
-        while True:
-            size = encode_plan(self.plan)
-            for candidates in (
-                self._smaller_runs,
-                self._without_one_fault,
-                self._simpler_faults,
-                self._triggers,
-            ):
-                self._take_first_that_works(candidates)
-            self._cut_after_violation()
-            if encode_plan(self.plan) == size:
-                return
+        self._search()
+        self._sweep(self._cut_after_violation)
+        sweeps = (self._without_one_fault, self._smaller_runs, self._simpler_faults, self._triggers)
+        idle = 0
+        while idle < len(sweeps):
+            for moves in sweeps:
+                idle = 0 if self._sweep(moves) else idle + 1
+                if idle >= len(sweeps):
+                    return
+            self._sweep(self._cut_after_violation)
 
     # -- one step -----------------------------------------------------------------------------------------------------
 
     def _attempt(self, plan: Plan, *, clean: bool = False) -> Attempt:
-        if self.replays >= self.budget:
-            raise _BudgetSpent
-        self.replays += 1
-        world = SimulatedWorld(plan, stop_at_first=True, parts=CORRECT if clean else None)
+        self._count_replay()
+        world = _Observed(plan, parts=CORRECT if clean else None)
         run = world.run()
         first = run.violations[0] if run.violations else None
-        begins = [row for row in run.faults if row.edge == "begin" and row.fault >= 0]
         return Attempt(
             first.rule if first else "",
             first.sentence if first else "",
             first.time_ns if first else 0,
             run.healed_ns,
-            {row.fault: row.targets for row in begins},
-            {row.fault: row.time_ns for row in begins},
+            sum(row.type == "invoke" for row in world.history),
+            world.begun,
         )
+
+    def _count_replay(self) -> None:
+        if self.replays >= self.budget:
+            raise _BudgetSpent
+        self.replays += 1
 
     def _works(self, candidate: Plan) -> bool:
         """Take ``candidate`` if it still breaks the rule, and the unmodified code does not."""
         key = encode_plan(candidate)
-        if key in self._tried:
+        if key in self._tried or candidate == self.plan:
             return False
-        self._tried[key] = False
+        self._tried.add(key)
         attempt = self._attempt(candidate)
         if attempt.rule != self.rule:
             return False
@@ -159,44 +202,97 @@ class Shrinker:
             self.progress(candidate, self.replays)
         return True
 
-    def _take_first_that_works(self, candidates: Callable[[], Iterator[Plan]]) -> None:
-        """Take candidates, made anew after each success, until none works."""
-        again = True
-        while again:
-            again = any(self._works(candidate) for candidate in candidates())
+    def _sweep(self, moves: Callable[[], Iterator[Move]]) -> bool:
+        """Try every move once; after each that works the rest is made anew from the smaller plan."""
+        failed: set[str] = set()
+        helped = False
+        while True:
+            for name, candidate in moves():
+                if name in failed:
+                    continue
+                if self._works(candidate):
+                    helped = True
+                    break
+                failed.add(name)
+            else:
+                return helped
 
-    # -- simplifications ----------------------------------------------------------------------------------------------
+    # -- fewer faults -------------------------------------------------------------------------------------------------
 
-    def _cut_after_violation(self) -> None:
+    def _in_order(self) -> list[int]:
+        """Indexes of the faults that began, in the order they did."""
+        begun = self.last.begun
+        return sorted((i for i in range(len(self.plan.faults)) if i in begun), key=lambda i: begun[i].time_ns)
+
+    def _cut_after_violation(self) -> Iterator[Move]:
         """What comes after the violation cannot have caused it."""
-        assert self.last is not None
-        plan, at_ns = self.plan, self.last.time_ns
+        plan, last = self.plan, self.last
         if self.rule.startswith("liveness/"):
-            return
-        if at_ns and not self.last.healed_ns:
+            quiet_ns = self._faults_end_ns() + plan.timing.election_timeout_ns
+            if quiet_ns < plan.duration_ns:
+                yield "short", replace(plan, duration_ns=quiet_ns)
+        elif last.time_ns:
+            end_ns = min((last.time_ns // MILLISECOND + 1) * MILLISECOND, plan.duration_ns)
             kept = tuple(
-                fault for index, fault in enumerate(plan.faults) if self.last.begun_ns.get(index, at_ns + 1) <= at_ns
+                fault
+                for index, fault in enumerate(plan.faults)
+                if index in last.begun and last.begun[index].time_ns <= last.time_ns
             )
-            end_ns = (at_ns // MILLISECOND + 1) * MILLISECOND
-            candidate = replace(
-                plan, faults=kept, duration_ns=min(end_ns, plan.duration_ns), settle_ns=0, final_power_cut=False
-            )
-            if self._works(candidate):
-                return
-            candidate = replace(plan, duration_ns=min(end_ns, plan.duration_ns), settle_ns=0, final_power_cut=False)
-            if self._works(candidate):
-                return
+            ended = replace(plan, duration_ns=end_ns, final_power_cut=False)
+            if not last.healed_ns:
+                yield "all", replace(ended, faults=kept, settle_ns=0)
+                yield "end", replace(ended, settle_ns=0)
+            else:
+                settle_ns = min(plan.settle_ns, 5 * plan.timing.election_timeout_ns)
+                yield "all", replace(ended, faults=kept, settle_ns=settle_ns)
+                yield "faults", replace(plan, faults=kept)
+                yield "end", replace(plan, duration_ns=end_ns, settle_ns=settle_ns)
         if plan.final_power_cut:
-            self._works(replace(plan, final_power_cut=False))
+            yield "power", replace(plan, final_power_cut=False)
+
+    def _faults_end_ns(self) -> int:
+        """When the last fault is over by itself."""
+        begun = self.last.begun
+        return max(
+            (
+                begun[index].time_ns + max(fault.duration_ns, 0)
+                for index, fault in enumerate(self.plan.faults)
+                if index in begun
+            ),
+            default=0,
+        )
+
+    def _leap(self) -> None:
+        """Only the latest few faults; else the later half, three quarters, …, under a few seeds each."""
+        for keep in range(FEW_FAULTS + 1):
+            if self._keep_latest(keep, seeds=1):
+                return
+        again = True
+        while again and len(self.plan.faults) > FEW_FAULTS:
+            count = len(self.plan.faults)
+            keeps = sorted({count // 2, count - count // 4, count - count // 8} - {count})
+            again = any(self._keep_latest(keep, seeds=SEEDS) for keep in keeps)
+
+    def _keep_latest(self, keep: int, *, seeds: int) -> bool:
+        latest = self._in_order()
+        if keep >= len(self.plan.faults):
+            return False
+        faults = tuple(self.plan.faults[index] for index in sorted(latest[len(latest) - keep :]))
+        return any(self._works(replace(self.plan, faults=faults, seed=self.plan.seed + step)) for step in range(seeds))
 
     def _leave_out_faults(self) -> None:
-        """Delta debugging: leave out ever smaller pieces."""
+        """Delta debugging: leave out ever smaller pieces, the earliest first; single ones under a few seeds."""
         pieces = 2
-        while len(self.plan.faults) >= 1:
+        last_replay = self.replays + LEAVE_OUT_REPLAYS
+        while len(self.plan.faults) > 1 and self.replays < last_replay:
             faults = self.plan.faults
             size = max(1, (len(faults) + pieces - 1) // pieces)
+            seeds = SEEDS if size == 1 and len(faults) > FEW_FAULTS else 1
             for start in range(0, len(faults), size):
-                if self._works(replace(self.plan, faults=faults[:start] + faults[start + size :])):
+                left = faults[:start] + faults[start + size :]
+                if any(
+                    self._works(replace(self.plan, faults=left, seed=self.plan.seed + step)) for step in range(seeds)
+                ):
                     pieces = max(2, pieces - 1)
                     break
             else:
@@ -204,98 +300,141 @@ class Shrinker:
                     return
                 pieces = min(len(faults), pieces * 2)
 
-    def _leave_out_by_reseeding(self) -> None:
-        """A bug that needs luck moves away when anything changes: look for it again under other seeds, with only the
-        faults right before the violation."""
-        if len(self.plan.faults) <= FEW_FAULTS:
-            return
-        for keep in (1, 2, 3, 4, 6):
-            for step in range(1, RESEEDS + 1):
-                faults = self.plan.faults
-                if keep < len(faults):
-                    candidate = replace(self.plan, faults=faults[-keep:], seed=self.plan.seed + step)
-                    if self._works(candidate):
-                        return
-        again = True
-        while again and len(self.plan.faults) > FEW_FAULTS:
-            again = any(
-                self._works(replace(candidate, seed=candidate.seed + step))
-                for candidate in list(self._without_one_fault())
-                for step in range(1, 3)
-            )
+    def _search(self) -> None:
+        """Few of the latest faults, soon after the start and under other seeds, until one such plan fails too."""
+        draw = stream(f"{self.plan.seed}/shrink")
+        last_replay = self.replays + SEARCH_REPLAYS
+        while len(self.plan.faults) > FEW_FAULTS and self.replays < last_replay:
+            latest = self._in_order()[-SEARCHED_FAULTS:]
+            if len(latest) < 2:
+                return
+            count = between(draw, 1, min(FEW_FAULTS, len(latest) - 1))
+            # Half of the time just the latest: what broke the rule is more often near.
+            chosen = latest[-count:] if draw() < 0.5 else sorted(sample(draw, latest, count))
+            self._works(self._early(chosen, draw))
 
-    def _without_one_fault(self) -> Iterator[Plan]:
+    def _early(self, chosen: list[int], draw: Draw) -> Plan:
+        """The chosen faults alone, moved to soon after the first election, aimed at whoever plays the same part then."""
+        plan, begun = self.plan, self.last.begun
+        unit_ns = plan.timing.election_timeout_ns
+        first_ns = min(begun[index].time_ns for index in chosen)
+        shift_ns = max(0, first_ns - between(draw, 2, 5) * unit_ns)
+        faults = []
+        for index in chosen:
+            fault = plan.faults[index]
+            at_ns = begun[index].time_ns - shift_ns
+            aimed = self._aimed(fault, begun[index], draw)
+            faults.append(replace(aimed, at_ns=at_ns // MILLISECOND * MILLISECOND, trigger=None))
+        end_ns = plan.duration_ns - shift_ns + 2 * unit_ns
+        seed = plan.seed + 1 + below(draw, 1_000_000)
+        return replace(plan, faults=tuple(faults), duration_ns=end_ns, seed=seed)
+
+    def _aimed(self, fault: Fault, begun: Begun, draw: Draw) -> Fault:
+        if not begun.targets or fault.target in ("leader", "one", "minority", "majority", "all", "others"):
+            return fault
+        if begun.targets == (begun.leader,):
+            return replace(fault, target="leader")
+        if fault.target == "it":
+            role = dict(members(self.plan.cluster))[begun.targets[0]]
+            return replace(fault, target=choice(draw, ("leader", f"role:{role}")))
+        return fault
+
+    def _without_one_fault(self) -> Iterator[Move]:
         faults = self.plan.faults
-        for index in range(len(faults)):
-            yield replace(self.plan, faults=faults[:index] + faults[index + 1 :])
+        for index, fault in enumerate(faults):
+            left = faults[:index] + faults[index + 1 :]
+            name = repr(fault)
+            yield name, replace(self.plan, faults=left)
+            if len(faults) > FEW_FAULTS:
+                for step in range(1, SEEDS):
+                    yield f"{name}/{step}", replace(self.plan, faults=left, seed=self.plan.seed + step)
 
-    def _smaller_runs(self) -> Iterator[Plan]:
+    # -- smaller and simpler ------------------------------------------------------------------------------------------
+
+    def _smaller_runs(self) -> Iterator[Move]:
         plan = self.plan
         cluster, workload = plan.cluster, plan.workload
+        least = replace(workload, clients=1, keys=1)
+        if workload != least:
+            yield "least", replace(plan, workload=least)
+        yield from self._earlier()
         if cluster.deployment == "collapsed" and cluster.nodes > 3:
-            yield replace(plan, cluster=replace(cluster, nodes=3))
+            yield "nodes", replace(plan, cluster=replace(cluster, nodes=3))
         if cluster.deployment == "classic":
             if cluster.acceptors > 3:
-                yield replace(plan, cluster=replace(cluster, acceptors=3))
+                yield "acceptors", replace(plan, cluster=replace(cluster, acceptors=3))
             if cluster.learners > 1:
-                yield replace(plan, cluster=replace(cluster, learners=1))
+                yield "learners", replace(plan, cluster=replace(cluster, learners=1))
         for clients in (1, 2):
             if clients < workload.clients:
-                yield replace(plan, workload=replace(workload, clients=clients))
+                yield f"clients {clients}", replace(plan, workload=replace(workload, clients=clients))
         if workload.keys > 1:
-            yield replace(plan, workload=replace(workload, keys=1))
+            yield "keys", replace(plan, workload=replace(workload, keys=1))
         for f in ("write", "read", "append"):
             if f in workload.mix and len(workload.mix) > 1:
-                yield replace(plan, workload=replace(workload, mix={f: 1.0}))
-        for operations in (1, 2, 3, 5, 10, 20):
+                yield f"only {f}", replace(plan, workload=replace(workload, mix={f: 1.0}))
+        for operations in (1, 3, 10, self.last.operations):
             if not workload.operations or operations < workload.operations:
-                yield replace(plan, workload=replace(workload, operations=operations))
+                yield f"operations {operations}", replace(plan, workload=replace(workload, operations=operations))
         if plan.client_links_faulty:
-            yield replace(plan, client_links_faulty=False)
+            yield "clients' links", replace(plan, client_links_faulty=False)
 
-    def _simpler_faults(self) -> Iterator[Plan]:
-        assert self.last is not None
+    def _earlier(self) -> Iterator[Move]:
+        """A quiet beginning is cut."""
+        plan = self.plan
+        times = [fault.at_ns for fault in plan.faults if fault.at_ns is not None]
+        if not times or len(times) < len(plan.faults):
+            return
+        for timeouts in (2, 4):
+            shift_ns = min(times) - timeouts * plan.timing.election_timeout_ns
+            if shift_ns > 0:
+                moved = tuple(replace(fault, at_ns=(fault.at_ns or 0) - shift_ns) for fault in plan.faults)
+                for step in (0, 1):
+                    yield (
+                        f"earlier {timeouts}/{step}",
+                        replace(plan, faults=moved, duration_ns=plan.duration_ns - shift_ns, seed=plan.seed + step),
+                    )
+
+    def _simpler_faults(self) -> Iterator[Move]:
         for index, fault in enumerate(self.plan.faults):
-            for simpler in self._simpler(index, fault):
+            for name, simpler in self._simpler(index, fault):
                 faults = self.plan.faults
-                yield replace(self.plan, faults=(*faults[:index], simpler, *faults[index + 1 :]))
+                yield f"{index} {name}", replace(self.plan, faults=(*faults[:index], simpler, *faults[index + 1 :]))
 
-    def _simpler(self, index: int, fault: Fault) -> Iterator[Fault]:
-        assert self.last is not None
-        hit = self.last.targets.get(index, ())
+    def _simpler(self, index: int, fault: Fault) -> Iterator[tuple[str, Fault]]:
+        hit = self.last.begun[index].targets if index in self.last.begun else ()
         if hit and not fault.target.startswith("agent:"):
-            yield replace(fault, target="agent:" + ",".join(hit))
+            yield "named", replace(fault, target="agent:" + ",".join(hit))
         if fault.target.startswith("agent:") and "," in fault.target:
-            names = fault.target.removeprefix("agent:").split(",")
-            for name in names:
-                yield replace(fault, target=f"agent:{name}")
-        if fault.duration_ns > 2 * MILLISECOND:
-            yield replace(fault, duration_ns=fault.duration_ns // 2 // MILLISECOND * MILLISECOND)
+            for name in fault.target.removeprefix("agent:").split(","):
+                yield name, replace(fault, target=f"agent:{name}")
         for name in fault.params:
             if name not in ("shape", "limit"):
-                yield replace(fault, params={key: value for key, value in fault.params.items() if key != name})
+                yield name, replace(fault, params={key: value for key, value in fault.params.items() if key != name})
+        for length_ns in (SHORT_NS, fault.duration_ns // 4, fault.duration_ns // 2):
+            if SHORT_NS <= length_ns < fault.duration_ns:
+                shorter = replace(fault, duration_ns=length_ns // MILLISECOND * MILLISECOND)
+                yield f"length {length_ns}", shorter
 
-    def _triggers(self) -> Iterator[Plan]:
+    # -- triggers -----------------------------------------------------------------------------------------------------
+
+    def _triggers(self) -> Iterator[Move]:
         """Times become triggers: what happened just before the fault began."""
         if not any(fault.at_ns is not None for fault in self.plan.faults):
             return
         happened = self._events()
-        assert self.last is not None
         for index, fault in enumerate(self.plan.faults):
-            begun_ns = self.last.begun_ns.get(index)
-            if fault.at_ns is None or begun_ns is None:
+            if fault.at_ns is None or index not in self.last.begun:
                 continue
-            before = [event for event in happened if event[0] <= begun_ns]
-            for trigger in _telling(before)[:3]:
+            before = [event for event in happened if event[0] <= self.last.begun[index].time_ns]
+            for trigger in _telling(before)[:2]:
                 faults = self.plan.faults
                 aimed = replace(fault, at_ns=None, trigger=trigger)
-                yield replace(self.plan, faults=(*faults[:index], aimed, *faults[index + 1 :]))
+                yield f"{index} {trigger}", replace(self.plan, faults=(*faults[:index], aimed, *faults[index + 1 :]))
 
     def _events(self) -> list[tuple[int, str, str]]:
         """(time, kind, agent) of everything a trigger could name, in order."""
-        if self.replays >= self.budget:
-            raise _BudgetSpent
-        self.replays += 1
+        self._count_replay()
         run = SimulatedWorld(self.plan, record=True, stop_at_first=True).run()
         assert run.recording is not None
         events = [
@@ -308,57 +447,18 @@ class Shrinker:
 
 
 def _telling(before: list[tuple[int, str, str]]) -> list[str]:
-    """Triggers that name the latest event before a fault, the rarest kinds first."""
+    """Triggers that name the latest event before a fault, the rarest first."""
     found = []
     latest = before[-12:]
     for kind in TRIGGER_KINDS:
         match = next((event for event in reversed(latest) if event[1] == kind), None)
         if match is not None:
             count = sum(event[1] == kind and event[2] == match[2] for event in before)
-            found.append((count, f"{ordinal(count)} agent {match[2]} {kind}"))
+            if count <= TRIGGER_COUNT_MAX:
+                found.append((count, f"{'first' if count == 1 else ordinal(count)} agent {match[2]} {kind}"))
     return [text for _, text in sorted(found, key=lambda item: item[0])]
-
-
-def ordinal(number: int) -> str:
-    """1 -> first, 2 -> 2nd, 3 -> 3rd, 11 -> 11th."""
-    if number == 1:
-        return "first"
-    suffix = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number}{suffix}"
 
 
 def shrink(plan: Plan, *, budget: int = 400, progress: Callable[[Plan, int], None] | None = None) -> ShrinkResult:
     """The smallest plan found that breaks the rule ``plan`` breaks."""
     return Shrinker(plan, budget, progress).shrink()
-
-
-def write_shrunk(result: ShrinkResult, directory: Path) -> tuple[Path, Path]:
-    """Store the plan, and a pytest test that fails as long as the bug is there."""
-    plan_path = directory / "shrunk.json"
-    test_path = directory / "test_shrunk.py"
-    plan_path.write_bytes(encode_plan(result.plan))
-    test_path.write_text(regression_test(result, plan_path.name))
-    return plan_path, test_path
-
-
-def regression_test(result: ShrinkResult, plan_name: str) -> str:
-    """The text of a test beside the plan: fails while the rule is broken."""
-    story = "\n".join(f"    * {sentence}" for sentence in result.sentences) or "    * no fault is needed"
-    return f'''"""Fails as long as this plan breaks {result.rule}.
-
-{result.sentence}
-"""
-
-from pathlib import Path
-
-from harness.worlds.simulated.world import simulate
-from nemesis.plan import load_plan
-
-
-def test_plan_breaks_no_rule() -> None:
-    """
-{story}
-    """
-    run = simulate(load_plan(Path(__file__).with_name("{plan_name}")))
-    assert [violation.sentence for violation in run.violations] == []
-'''

@@ -23,7 +23,8 @@ def command(path: Path, budget: int, out: Path | None, mutant: str | None, as_js
 
     Stores the plan and a pytest test that fails as long as the bug is there.
     """
-    from harness.shrink import shrink, write_shrunk
+    from harness.shrink import shrink
+    from harness.shrunk import write_shrunk
     from harness.store import load_plan_or_run
 
     plan, run = load_plan_or_run(path)
