@@ -36,6 +36,9 @@ Edge = Literal["begin", "end", "note"]
 Record = Callable[[Edge, int, str, tuple[str, ...], Evidence], None]
 """(edge, index of the fault, kind, names of the targets, evidence)"""
 
+STAYS_BROKEN = frozenset({"kill", "power", "pause", "partition"})
+"""Kinds that leave an agent of no use; one that is merely slow may lead, and then nobody owes progress."""
+
 _BEGIN, _END = 1, 0  # at equal times what ends makes room for what begins
 
 
@@ -100,16 +103,29 @@ class Conductor:
         for index in self._triggers.observe(agent, role, kind, slot):
             self._begin(index, now_ns, agent)
 
-    def heal_all(self) -> None:
-        """Undo everything; nothing begins after it. May be called again."""
+    def heal_all(self, broken: frozenset[int] = frozenset()) -> None:
+        """Undo everything; nothing begins after it. May be called again.
+
+        ``broken``: agents that stay down, stopped or cut off, as far as the faults on them hit nobody else, until the next
+        call.
+        """
         self._due.clear()
         for index in reversed(list(self._active)):
-            self._end(index)
+            if not self._stays(self._active[index], broken):
+                self._end(index)
         if not self.healed:
             self.healed = True
             for index in self._triggers.waiting():
                 fault = self.plan.faults[index]
                 self._record("note", index, fault.kind, (), {"not_begun": f"trigger {fault.trigger!r} did not come"})
+
+    def _stays(self, active: _Active, broken: frozenset[int]) -> bool:
+        return active.fault.kind in STAYS_BROKEN and bool(active.targets) and broken.issuperset(active.targets)
+
+    def broken(self) -> list[int]:
+        """Agents that a fault keeps down, stopped or cut off, the last one hit first."""
+        hit = [one for active in self._active.values() if active.fault.kind in STAYS_BROKEN for one in active.targets]
+        return list(dict.fromkeys(reversed(hit)))
 
     def active(self) -> list[int]:
         """Indexes of the faults that are on, in the order they began."""

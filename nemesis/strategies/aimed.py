@@ -11,7 +11,7 @@ import msgspec
 from nemesis.draws import Draw, between, choice, stream, weighted
 from nemesis.faults import Fault, Parameter
 from nemesis.plan import Plan
-from nemesis.strategies.frame import Frame, framed, noise, spread
+from nemesis.strategies.frame import Frame, framed, last_blow, noise, spread
 from nemesis.strategies.moves import random_length, unit
 from nemesis.triggers import ordinal
 
@@ -30,6 +30,7 @@ def generate(seed: int, frame: Frame) -> Plan:
         kind = weighted(draw, {"kill": 1.0, "pause": 2.0, "partition": 2.0, "power": 1.0})
         faults.append(Fault(kind, "leader", at_ns=at_ns, duration_ns=random_length(plan, draw, kind)))
         at_ns += spread(draw, unit(plan), 1.0, 3.0)
+    faults += last_blow(plan, draw)
     return msgspec.structs.replace(plan, faults=tuple(faults))
 
 

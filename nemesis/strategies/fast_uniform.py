@@ -9,7 +9,7 @@ import msgspec
 
 from nemesis.draws import stream, weighted
 from nemesis.plan import Plan
-from nemesis.strategies.frame import Frame, framed, noise, spread
+from nemesis.strategies.frame import Frame, framed, last_blow, noise, spread
 from nemesis.strategies.moves import KINDS_AND_WEIGHTS, random_fault, unit
 
 
@@ -21,4 +21,5 @@ def generate(seed: int, frame: Frame) -> Plan:
     while at_ns < plan.duration_ns:
         faults.append(random_fault(plan, draw, weighted(draw, KINDS_AND_WEIGHTS), at_ns))
         at_ns += spread(draw, unit(plan), 0.4, 1.6)
+    faults += last_blow(plan, draw)
     return msgspec.structs.replace(plan, faults=tuple(faults))

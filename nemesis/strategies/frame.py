@@ -9,15 +9,15 @@ from __future__ import annotations
 import msgspec
 
 from nemesis.draws import Draw, below, between, choice, stream, weighted
-from nemesis.faults import Fault
-from nemesis.plan import MILLISECOND, Cluster, Deployment, Disk, Limits, Network, Plan, Workload
+from nemesis.faults import Fault, Parameter
+from nemesis.plan import DEFAULT_MIX, MILLISECOND, Cluster, Deployment, Disk, Heal, Limits, Network, Plan, Workload
 
 STEP_NS = 100_000
 """Times are drawn in steps of this."""
 
 _DEPLOYMENTS: tuple[Deployment, ...] = ("collapsed", "collapsed", "classic")
 _MIXES: tuple[dict[str, float], ...] = (
-    {"read": 0.4, "write": 0.3, "cas": 0.15, "delete": 0.05, "append": 0.1},
+    DEFAULT_MIX,
     {"read": 0.5, "write": 0.5},
     {"read": 0.3, "write": 0.1, "cas": 0.6},
     {"read": 0.3, "append": 0.7},
@@ -50,6 +50,7 @@ def framed(seed: int, strategy: str, frame: Frame) -> Plan:
     deployment = frame.deployment or drawn
     nodes = frame.nodes or choice(part("nodes"), (3, 3, 5))
     faulty = part("client links")() < 0.15
+    heal: Heal = "majority" if part("heal")() < 0.3 else base.heal
     return msgspec.structs.replace(
         base,
         seed=seed,
@@ -61,6 +62,7 @@ def framed(seed: int, strategy: str, frame: Frame) -> Plan:
         network=_network(part("network")),
         disk=_disk(part("disk"), base.disk),
         client_links_faulty=faulty if frame.client_links_faulty is None else frame.client_links_faulty,
+        heal=heal,
         faults=(),
     )
 
@@ -81,6 +83,20 @@ def noise(plan: Plan, draw: Draw) -> list[Fault]:
     if copies < 0.2:
         faults.append(Fault("duplicate", "all", at_ns=0, duration_ns=-1, params={"probability": shares[1]}))
     return faults
+
+
+def last_blow(plan: Plan, draw: Draw) -> list[Fault]:
+    """If a minority is to stay broken: the fault that breaks it, shortly before the others are healed."""
+    if plan.heal == "all":
+        return []
+    at_ns = plan.duration_ns - spread(draw, plan.timing.election_timeout_ns, 0.1, 3.0)
+    target = choice(draw, ("leader", "leader", "one", "minority"))
+    kind = choice(draw, ("kill", "pause", "partition", "partition", "partition"))
+    shape = choice(draw, ("isolate", "one_way", "one_way"))
+    params: dict[str, Parameter] = {"shape": shape} if kind == "partition" else {}
+    if shape == "one_way" and kind == "partition":
+        params["direction"] = choice(draw, ("deaf", "mute"))
+    return [Fault(kind, target, at_ns=max(0, at_ns), duration_ns=-1, params=params)]
 
 
 def spread(draw: Draw, unit_ns: int, lowest: float, highest: float) -> int:

@@ -13,7 +13,7 @@ import msgspec
 from nemesis.draws import Draw, between, choice, stream, weighted
 from nemesis.faults import Fault, Parameter
 from nemesis.plan import Plan, members
-from nemesis.strategies.frame import Frame, framed, spread
+from nemesis.strategies.frame import Frame, framed, last_blow, spread
 from nemesis.strategies.moves import random_length, unit
 from nemesis.triggers import ordinal
 
@@ -24,6 +24,7 @@ def generate(seed: int, frame: Frame) -> Plan:
     faults: list[Fault] = []
     for number in range(1, between(draw, 3, 10)):
         faults += _takeover(plan, draw, number)
+    faults += last_blow(plan, draw)
     return msgspec.structs.replace(plan, faults=tuple(faults))
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from nemesis.draws import choice, sample, stream, weighted
 from nemesis.plan import Plan
-from nemesis.strategies.frame import Frame, framed, noise, spread
+from nemesis.strategies.frame import Frame, framed, last_blow, noise, spread
 from nemesis.strategies.moves import KINDS_AND_WEIGHTS, random_fault, unit
 
 
@@ -25,4 +25,5 @@ def generate(seed: int, frame: Frame) -> Plan:
     while at_ns < plan.duration_ns:
         faults.append(random_fault(plan, draw, weighted(draw, weights), at_ns, longest))
         at_ns += spread(draw, unit(plan), 0.4 * pace, 1.6 * pace)
+    faults += last_blow(plan, draw)
     return msgspec.structs.replace(plan, faults=tuple(faults))

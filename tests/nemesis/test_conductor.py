@@ -382,3 +382,21 @@ def test_whatever_the_plan_all_that_began_ends_and_the_world_is_as_it_was(
     noted = [fault for edge, fault in rows if edge == "note"]
     assert sorted(begun) == sorted(ended)
     assert sorted(begun + noted) == list(range(len(plan.faults)))
+
+
+def test_a_minority_may_stay_broken_until_the_next_heal() -> None:
+    faults = (
+        Fault("kill", "agent:r0", at_ns=0, duration_ns=-1),
+        Fault("pause", "agent:r0,r1", at_ns=0, duration_ns=-1),
+        Fault("drop", "agent:r0", at_ns=0, duration_ns=-1),
+        Fault("partition", "one", at_ns=0, duration_ns=-1, params={"shape": "halves"}),
+    )
+    plan = Plan(cluster=Cluster(nodes=3), faults=faults)
+    world = ToyWorld(plan.cluster)
+    conductor = Conductor(plan, world, lambda *row: None)
+    conductor.advance(0)
+    assert conductor.broken() == [1, 0]
+    conductor.heal_all(frozenset({0}))
+    assert conductor.active() == [0] and not world.up[0] and not world.stopped
+    conductor.heal_all()
+    assert conductor.active() == [] and world.up[0]

@@ -1,0 +1,58 @@
+"""Healing only a majority: what is broken stays so, and the others owe progress without it."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.worlds.simulated.world import SimulatedWorld
+from nemesis.faults import Fault
+from nemesis.plan import MILLISECOND, SECOND, Cluster, Plan, Workload
+from paxos_impl.mutants.registry import find, plant
+from paxos_impl.parts import CORRECT, Parts
+
+DEAF_LEADER = Fault(
+    "partition", "leader", at_ns=900 * MILLISECOND, duration_ns=-1, params={"shape": "one_way", "direction": "deaf"}
+)
+KILLED = Fault("kill", "minority", at_ns=900 * MILLISECOND, duration_ns=-1)
+
+
+def world(
+    *faults: Fault, heal: str = "majority", deployment: str = "collapsed", parts: Parts = CORRECT
+) -> SimulatedWorld:
+    made = Plan(
+        seed=3,
+        duration_ns=SECOND,
+        heal=heal,  # type: ignore[arg-type]
+        cluster=Cluster(deployment=deployment),  # type: ignore[arg-type]
+        workload=Workload(clients=4),
+        faults=faults,
+    )
+    return SimulatedWorld(made, parts=parts)
+
+
+@pytest.mark.parametrize("deployment", ["collapsed", "classic"])
+@pytest.mark.parametrize("fault", [DEAF_LEADER, KILLED], ids=["deaf leader", "minority killed"])
+def test_the_others_go_on(fault: Fault, deployment: str) -> None:
+    run = world(fault, deployment=deployment).run()
+    assert run.violations == []
+    ends = [row for row in run.faults if row.fault == 0 and row.edge == "end"]
+    assert [row.time_ns > run.healed_ns + SECOND for row in ends] == [True]
+
+
+def test_healing_all_ends_every_fault_at_once() -> None:
+    run = world(DEAF_LEADER, heal="all").run()
+    assert [row.time_ns for row in run.faults if row.fault == 0 and row.edge == "end"] == [run.healed_ns]
+
+
+def test_a_majority_is_never_left_broken() -> None:
+    everyone = Fault("pause", "all", at_ns=900 * MILLISECOND, duration_ns=-1)
+    run = world(everyone).run()
+    assert run.violations == []
+    assert [row.time_ns for row in run.faults if row.fault == 0 and row.edge == "end"] == [run.healed_ns]
+
+
+def test_a_deaf_leader_that_goes_on_leading_is_seen() -> None:
+    mutant = plant(find("E20"))
+    rules = {one.rule for one in world(DEAF_LEADER, parts=mutant).run().violations}
+    assert "liveness/no-progress" in rules
+    assert world(DEAF_LEADER, heal="all", parts=mutant).run().violations == []
