@@ -1,0 +1,103 @@
+"""Every planted bug: complete, findable, and different from the unmodified class in one rule method."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from paxos_impl.mutants.registry import (
+    FAMILIES,
+    Mutant,
+    MutantError,
+    all_mutants,
+    find,
+    hash_of,
+    place_of,
+    plant,
+)
+from paxos_impl.mutants.waiting import PAIRS, WAITING
+from paxos_impl.parts import CORRECT
+
+ALL = all_mutants()
+OWN = """
+from paxos_impl.acceptor import Acceptor
+from paxos_impl.mutants.registry import mutant
+
+@mutant("X1", "promises are not kept", rule="P1a", breaks="A")
+class PromiseNotKept(Acceptor):
+    def log_promise(self, ballot):
+        pass
+"""
+
+
+@pytest.mark.parametrize("one", ALL.values(), ids=list(ALL))
+def test_a_mutant_overrides_one_method_of_the_class_it_replaces(one: Mutant) -> None:
+    for place, class_ in one.classes:
+        base = getattr(CORRECT, place)
+        assert place_of(class_) == place
+        assert class_.__bases__ == (base,)
+        changed = [name for name, found in vars(class_).items() if callable(found)]
+        assert len(changed) == 1, f"{class_.__name__} changes {changed}"
+        assert callable(getattr(base, changed[0])), "the rule has a method of its own in the unmodified class"
+        assert not changed[0].startswith("__")
+
+
+@pytest.mark.parametrize("one", ALL.values(), ids=list(ALL))
+def test_a_mutant_tells_all_about_itself(one: Mutant) -> None:
+    assert one.id and one.about and one.rule and one.paper and one.source and one.seen_in
+    assert one.family in FAMILIES
+    assert one.difficulty in ("easy", "medium", "hard", "deep")
+    assert set(one.deployments) <= {"collapsed", "classic"} and one.deployments
+    if one.equivalent:
+        assert not one.breaks and len(one.equivalent) > 20
+    else:
+        assert one.breaks and set(one.breaks) <= set("AVIDLXPR") and one.oracle
+
+
+def test_there_are_enough_of_each_sort() -> None:
+    real = [one for one in ALL.values() if not one.equivalent]
+    assert len(real) >= 60
+    assert sum(one.source == "own" for one in real) >= 10
+    assert sum("P" in one.breaks for one in real) >= 8
+    assert {one.family for one in real} == set(FAMILIES)
+
+
+def test_every_mutant_can_be_planted_and_found_again_by_its_hash() -> None:
+    for name, one in ALL.items():
+        parts = plant([one])
+        assert parts != CORRECT
+        assert find(name, one.source_hash) == [one]
+    with pytest.raises(MutantError, match="the plan was made with"):
+        find("A01", "another")
+
+
+def test_two_mutants_of_one_class_are_combined() -> None:
+    pair = find("A01+A04")
+    acceptor = plant(pair).acceptor
+    assert all(issubclass(acceptor, class_) for one in pair for _, class_ in one.classes)
+    assert hash_of(pair) != pair[0].source_hash
+
+
+def test_pairs_are_of_known_mutants_and_one_of_each_is_harmless_alone() -> None:
+    for pair in PAIRS:
+        mutants = find(pair.ids)
+        assert len(mutants) == 2 and pair.why
+        assert plant(mutants) != CORRECT
+
+
+def test_what_waits_is_not_planted() -> None:
+    assert not {one.id for one in WAITING} & set(ALL)
+    assert all(one.waits_for and one.about for one in WAITING)
+
+
+def test_a_mutant_of_ones_own(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(OWN)
+    (mine,) = find(f"{file}:X1")
+    assert mine.about == "promises are not kept"
+    assert plant([mine]).acceptor is mine.classes[0][1]
+    with pytest.raises(MutantError, match="no mutant 'X2'"):
+        find(f"{file}:X2")
+    with pytest.raises(MutantError, match="no such file"):
+        find(f"{tmp_path}/none.py:X1")
