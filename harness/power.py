@@ -1,0 +1,125 @@
+"""Power: events to a kill, of the portfolio against a Jepsen-style nemesis, over the same mutants and oracles.
+
+For each mutant and strategy the mean of events to a kill is estimated from all trials: events run, divided by kills (the
+maximum-likelihood estimate of a memoryless search; trials that ended without a kill count in with their events). Where
+the Jepsen-style nemesis never killed, its events are taken as if the last of them had: a lower bound, and said so.
+The figure is the geometric mean of the ratios; its interval comes from a bootstrap over mutants and, within each, trials.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from random import Random
+from statistics import fmean
+
+import msgspec
+
+from harness.matrix import Trial, is_equivalent
+from paxos_impl.mutants.registry import find
+
+PORTFOLIO, RIVAL = "portfolio", "jepsen"
+RESAMPLES = 2000
+
+
+class Ratio(msgspec.Struct, frozen=True):
+    """One mutant: mean events to a kill, and how many times more the rival needs."""
+
+    mutant: str
+    portfolio_events: float
+    rival_events: float
+    ratio: float
+    rival_kills: int
+    rival_trials: int
+
+    @property
+    def at_least(self) -> bool:
+        """The rival never killed it: the ratio is a lower bound."""
+        return self.rival_kills == 0
+
+
+class PowerResult(msgspec.Struct, frozen=True):
+    ratios: tuple[Ratio, ...]
+    mean: float
+    """Geometric mean of the ratios."""
+    low: float
+    high: float
+    """Interval of 95 %."""
+    bounds: int
+    """Ratios that are lower bounds."""
+    left_out: tuple[str, ...]
+    """Mutants the portfolio did not kill, or that one of both was not run on."""
+
+    @property
+    def exit_code(self) -> int:
+        """0: the interval lies above 1. 1: it does not. 3: nothing to compare."""
+        if not self.ratios:
+            return 3
+        return 0 if self.low > 1 else 1
+
+
+def compare(trials: Sequence[Trial], resamples: int = RESAMPLES, seed: int = 0) -> PowerResult:
+    """Both strategies over the mutants that have trials of both; equivalent mutants do not count."""
+    by_mutant: dict[str, dict[str, list[Trial]]] = defaultdict(lambda: defaultdict(list))
+    for trial in trials:
+        if trial.mutant and trial.strategy in (PORTFOLIO, RIVAL):
+            by_mutant[trial.mutant][trial.strategy].append(trial)
+    usable, left_out = {}, []
+    for mutant, both in by_mutant.items():
+        if is_equivalent(find(mutant)):
+            continue
+        if both[RIVAL] and any(trial.killed for trial in both[PORTFOLIO]):
+            usable[mutant] = both
+        else:
+            left_out.append(mutant)
+    ratios = tuple(_ratio(mutant, both) for mutant, both in sorted(usable.items()))
+    if not ratios:
+        return PowerResult((), math.nan, math.nan, math.nan, 0, tuple(left_out))
+    low, high = _interval(list(usable.values()), resamples, Random(seed))
+    mean = math.exp(fmean(math.log(ratio.ratio) for ratio in ratios))
+    return PowerResult(ratios, mean, low, high, sum(ratio.at_least for ratio in ratios), tuple(left_out))
+
+
+def _events_to_kill(trials: Sequence[Trial]) -> float:
+    return sum(trial.events for trial in trials) / max(1, sum(trial.killed for trial in trials))
+
+
+def _ratio(mutant: str, both: dict[str, list[Trial]]) -> Ratio:
+    ours, rival = _events_to_kill(both[PORTFOLIO]), _events_to_kill(both[RIVAL])
+    kills = sum(trial.killed for trial in both[RIVAL])
+    return Ratio(mutant, ours, rival, rival / ours, kills, len(both[RIVAL]))
+
+
+def _interval(mutants: list[dict[str, list[Trial]]], resamples: int, random: Random) -> tuple[float, float]:
+    """Percentiles 2.5 and 97.5 of the geometric mean over resampled mutants with resampled trials."""
+
+    def resampled(trials: list[Trial]) -> float:
+        return _events_to_kill([trials[int(random.random() * len(trials))] for _ in trials])
+
+    means = []
+    for _ in range(resamples):
+        logs = []
+        for _ in mutants:
+            both = mutants[int(random.random() * len(mutants))]
+            logs.append(math.log(resampled(both[RIVAL]) / resampled(both[PORTFOLIO])))
+        means.append(math.exp(fmean(logs)))
+    means.sort()
+    return means[int(0.025 * resamples)], means[min(resamples - 1, int(0.975 * resamples))]
+
+
+def table(result: PowerResult) -> str:
+    """Markdown: one line a mutant, the largest ratios first."""
+    lines = [
+        f"Geometric mean of the ratios: {result.mean:.1f} (95 %: {result.low:.1f} to {result.high:.1f}) over "
+        f"{len(result.ratios)} bugs; {result.bounds} ratios are lower bounds (the Jepsen-style nemesis never killed).",
+        "",
+        "| id | events to a kill, portfolio | Jepsen-style | ratio |",
+        "|---|---:|---:|---:|",
+    ]
+    for ratio in sorted(result.ratios, key=lambda one: -one.ratio):
+        bound = "≥ " if ratio.at_least else ""
+        lines.append(
+            f"| {ratio.mutant} | {ratio.portfolio_events:,.0f} | {bound}{ratio.rival_events:,.0f} | {bound}{ratio.ratio:,.1f} |"
+        )
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,47 @@
+"""Power: what is compared, and how sure it is."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.matrix import Trial
+from harness.power import compare, table
+
+
+def trial(mutant: str, strategy: str, base: int, events: int, killed: bool = True) -> Trial:
+    return Trial(mutant, "", strategy, base, 100, killed, 1, events)
+
+
+def test_the_ratio_of_events_to_a_kill() -> None:
+    trials = [trial("A02", "portfolio", base, 100) for base in range(5)]
+    trials += [trial("A02", "jepsen", base, 1000) for base in range(5)]
+    result = compare(trials, resamples=200)
+    assert result.mean == pytest.approx(10) and result.low == pytest.approx(10) and result.exit_code == 0
+    assert not result.ratios[0].at_least
+
+
+def test_the_mean_of_ratios_is_geometric_and_mutants_make_the_interval() -> None:
+    trials = [trial("A02", "portfolio", 0, 100), trial("A02", "jepsen", 0, 400)]
+    trials += [trial("A05", "portfolio", 0, 100), trial("A05", "jepsen", 0, 10_000)]
+    result = compare(trials, resamples=500)
+    assert result.mean == pytest.approx(20)
+    assert result.low == pytest.approx(4) and result.high == pytest.approx(100)
+
+
+def test_a_rival_that_never_killed_gives_a_lower_bound() -> None:
+    trials = [trial("A02", "portfolio", 0, 100), trial("A02", "jepsen", 0, 5000, killed=False)]
+    result = compare(trials, resamples=50)
+    assert result.bounds == 1 and result.ratios[0].ratio == 50
+    assert "| ≥ 5,000 | ≥ 50.0 |" in table(result)
+
+
+def test_survivors_count_in_with_their_events() -> None:
+    trials = [trial("A02", "portfolio", 0, 100), trial("A02", "portfolio", 1, 300, killed=False)]
+    trials += [trial("A02", "jepsen", 0, 400)]
+    assert compare(trials, resamples=10).ratios[0].ratio == 1
+
+
+def test_what_cannot_be_compared_is_named() -> None:
+    trials = [trial("A02", "portfolio", 0, 100), trial("AQ1", "portfolio", 0, 100), trial("AQ1", "jepsen", 0, 100)]
+    result = compare(trials)
+    assert result.left_out == ("A02",) and result.exit_code == 3 and not result.ratios
