@@ -18,6 +18,8 @@ from harness.record import DECIDED_KINDS, AgentEvent, FaultEvent, Operation, Row
 from nemesis.plan import Plan, encode_plan, load_plan
 
 LATEST = "latest"
+NETWORK = "network"
+"""Stands for an agent in the trace: what became of messages."""
 BLOCK_ROWS = 1024
 PACKAGES = ("msgspec", "psutil", "numpy", "pandas", "matplotlib", "hypothesis", "click", "rich", "jinja2")
 
@@ -115,9 +117,12 @@ def write_rows(
     _write_file(directory / "history" / "clients.rows", history)
     _write_file(directory / "faults" / "nemesis.rows", faults)
     for (agent, incarnation), rows in events.items():
+        if agent == NETWORK:
+            rows = sorted(rows, key=lambda row: row.time_ns)
         decided = [row for row in rows if row.kind in DECIDED_KINDS]
         traced = [row for row in rows if row.kind not in DECIDED_KINDS]
-        _write_file(directory / "decided" / f"{agent}.{incarnation}.rows", decided)
+        if agent != NETWORK:
+            _write_file(directory / "decided" / f"{agent}.{incarnation}.rows", decided)
         _write_file(directory / "trace" / f"{agent}.{incarnation}.rows", traced)
 
 

@@ -10,7 +10,7 @@ Draws: one stream per directed link, so that taking a fault away leaves the othe
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 
 from harness.worlds.simulated.loop import Act, EventLoop
@@ -28,6 +28,8 @@ class SimulatedNetwork:
         self.links = Links(plan.seed)
         self.decisions = 0
         """Messages whose fate was decided."""
+        self.on_message: Callable[[int, int, AnyMessage, Sequence[int]], None] | None = None
+        """Told (source, target, message, arrival times) of every message, if somebody records them; no time: lost."""
         self._latency_ns = plan.network.latency_ns
         self._jitter_ns = plan.network.jitter_ns
         self._seed = plan.seed
@@ -43,7 +45,11 @@ class SimulatedNetwork:
         if self.links.by_link:
             near = CLIENTS if source >= FIRST_CLIENT_ADDRESS else source
             far = CLIENTS if target >= FIRST_CLIENT_ADDRESS else target
-            for extra_ns in self.links.fate(near, far, self.loop.now_ns):
-                self.loop.at(arrives_ns + extra_ns, self.deliver, target, (source, incarnation), message)
-            return
-        self.loop.at(arrives_ns, self.deliver, target, (source, incarnation), message)
+            arrivals = [arrives_ns + extra_ns for extra_ns in self.links.fate(near, far, self.loop.now_ns)]
+            for at_ns in arrivals:
+                self.loop.at(at_ns, self.deliver, target, (source, incarnation), message)
+        else:
+            arrivals = [arrives_ns]
+            self.loop.at(arrives_ns, self.deliver, target, (source, incarnation), message)
+        if self.on_message is not None:
+            self.on_message(source, target, message, arrivals)
