@@ -3,7 +3,7 @@
 Rules
 * A candidate counts only if the first rule it breaks is the *same* as the plan broke to begin with.
 * With a planted bug, every accepted plan must also *pass on the unmodified code*, else it would show something else.
-* Moves are tried until none of them helps any more: then nothing can be left out.
+* It ends when no fault can be left out any more. The other moves are tried in rounds, at most ``ROUNDS``.
 
 Order: what comes after the violation is cut off; *leaps* keep only the latest few faults; faults are left out (delta
 debugging); a plan that still has many is *searched* for few of them that do it under another seed; the run moves towards
@@ -43,6 +43,8 @@ LEAVE_OUT_REPLAYS = 40
 SEARCH_REPLAYS = 20
 SEARCHED_FAULTS = 8
 """The latest so many faults are searched."""
+ROUNDS = 2
+"""Each smaller plan is another run, in which something else can be simplified: a third round gains hardly anything."""
 SHORT_NS = 2 * MILLISECOND
 
 
@@ -57,7 +59,7 @@ class ShrinkResult(msgspec.Struct, frozen=True):
     replays: int
     wall_s: float
     minimal: bool
-    """Nothing more can be left out (else the budget of replays ended)."""
+    """No fault can be left out any more (else the budget of replays ended)."""
     sentences: tuple[str, ...]
     """One for each fault that is left."""
 
@@ -157,13 +159,12 @@ class Shrinker:
         self._search()
         self._sweep(self._cut_after_violation)
         sweeps = (self._without_one_fault, self._smaller_runs, self._simpler_faults, self._triggers)
-        idle = 0
-        while idle < len(sweeps):
-            for moves in sweeps:
-                idle = 0 if self._sweep(moves) else idle + 1
-                if idle >= len(sweeps):
-                    return
+        for _ in range(ROUNDS):
+            helped = [self._sweep(moves) for moves in sweeps]
             self._sweep(self._cut_after_violation)
+            if not any(helped):
+                return
+        self._sweep(self._without_one_fault)
 
     # -- one step -----------------------------------------------------------------------------------------------------
 
