@@ -23,6 +23,7 @@ from reports.wording import ballot_name, joined, shown, span
 
 STEPS_AT_MOST = 48
 MESSAGES_AT_MOST = 80
+PHASE_1 = ("Prepare", "Promise")
 CONTEXT_STEPS = 24
 """Steps shown before a violation that names no slot."""
 
@@ -136,7 +137,8 @@ def diagram(model: RunModel, violation: Violation) -> Diagram | None:
     ys = _heights(times)
     remarks, reader = _remarks(list(merge(model.protocol, strikes, key=_time)), kept)
     scale = _scale(times, ys)
-    arrows, recorded = _arrows(model, xs, scale, times[0], times[-1])
+    ballots = {item.event.ballot for item in kept if item.event.ballot is not None}
+    arrows, recorded = _arrows(model, xs, scale, (times[0], times[-1]), violation.slot, ballots)
     return Diagram(
         width=GUTTER + lane_width * (len(lanes) - 0.5) + MARGIN,
         height=ys[-1] + 0.7 * ROW,
@@ -316,9 +318,16 @@ def _bands(
 
 
 def _arrows(
-    model: RunModel, xs: dict[str, float], scale: Callable[[int], float], begin: int, end: int
+    model: RunModel,
+    xs: dict[str, float],
+    scale: Callable[[int], float],
+    rows: tuple[int, int],
+    slot: int | None,
+    ballots: set[Ballot],
 ) -> tuple[tuple[Arrow, ...], bool]:
-    """Messages between these lanes within the rows, and whether the network recorded any at all."""
+    """Messages between these lanes within the rows, of phase 1 of these ballots or about the slot; and whether the network
+    recorded any at all."""
+    begin, end = rows
     recorded = False
     found: list[Arrow] = []
     for item in model.protocol:
@@ -327,6 +336,10 @@ def _arrows(
         recorded = True
         extra = item.event.extra
         if not isinstance(extra, dict) or len(found) == MESSAGES_AT_MOST:
+            continue
+        name = extra.get("name")
+        about_slot = slot is None or (item.event.slot == slot and name not in PHASE_1)
+        if not about_slot and not (name in PHASE_1 and item.event.ballot in ballots):
             continue
         source, target, sent = extra.get("source"), extra.get("target"), extra.get("sent_ns")
         if source not in xs or target not in xs or not isinstance(sent, int):

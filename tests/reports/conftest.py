@@ -247,6 +247,8 @@ class _Story:
         self._message(traces, "Accept", "p0", "a2", at, at + 500_000, "lost")
         self._message(traces, "Accept", "p0", "a0", at, at + 190_000, "delivered")
         self._message(traces, "Accepted", "a0", "l0", at + 210_000, at + 550_000, "delivered")
+        other = {"name": "Accept", "source": "p0", "target": "a0", "sent_ns": at, "fate": "delivered"}
+        traces["network", 0].append(AgentEvent(at + 200_000, "message", (1, 0), 99, extra=other))
         later = at + 1_200_000
         traces["p1", 1].append(AgentEvent(later, "prepare", (2, 1), 17))
         reborn.append(AgentEvent(later + 200_000, "promised", (2, 1)))
@@ -269,7 +271,7 @@ class _Story:
         fate: str,
     ) -> None:
         extra = {"name": name, "source": source, "target": target, "sent_ns": sent, "fate": fate}
-        traces.setdefault(("network", 0), []).append(AgentEvent(arrived, "message", extra=extra))
+        traces.setdefault(("network", 0), []).append(AgentEvent(arrived, "message", (1, 0), 17, extra=extra))
 
     def _small_files(self) -> None:
         plan = {
