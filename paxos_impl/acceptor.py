@@ -80,6 +80,7 @@ class Acceptor(Agent):
         self.trace("promised", ballot)
 
     def log_promise(self, ballot: Ballot) -> None:
+        """The promise is durable before it is said: the gate holds the answer behind this record (PTP section 2.3, nextBal)."""
         self.context.log.append(PromiseRecord(ballot))
 
     def promise_content(self, slot: int) -> list[PastVote]:
@@ -96,6 +97,7 @@ class Acceptor(Agent):
         return content
 
     def promise_pages(self, message: Prepare) -> Iterator[Promise]:
+        """All of the promise's content, none left out, in pages that say which slots they tell of."""
         votes: list[PastVote] = []
         size, start = 0, message.slot
         for vote in self.promise_content(message.slot):
@@ -222,9 +224,11 @@ class Acceptor(Agent):
                 self.votes[slot] = (ballot, value)
 
     def recover_promise(self, record: PromiseRecord) -> None:
+        """Promises never sink."""
         self.promised = max(self.promised, record.ballot)
 
     def recover_vote(self, record: VoteRecord) -> None:
+        """The vote cast last in a slot counts, and is a promise too."""
         if record.slot > self.floor:
             self.votes[record.slot] = (record.ballot, record.value)
         self.promised = max(self.promised, record.ballot)

@@ -67,6 +67,7 @@ class Election(Agent):
         return self.randomised_ns(self.config.election_timeout_ns) * self.backoff_factor()
 
     def backoff_factor(self) -> int:
+        """After lost tries wait longer, at random and bounded (Paxos Made Simple, section 2.4)."""
         return (
             1 if self.failures == 0 else min(MAX_BACKOFF, 1 + int(self.context.draw() * (1 << min(self.failures, 3))))
         )
@@ -197,4 +198,5 @@ class Election(Agent):
     # -- recovery -----------------------------------------------------------------------------------------------------
 
     def recover_round(self, round_: int) -> None:
+        """Rounds tried before the restart count (PTP section 2.3, lastTried)."""
         self.round = max(self.round, round_)

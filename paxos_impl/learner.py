@@ -188,6 +188,7 @@ class Learner(Agent):
     # -- applying -----------------------------------------------------------------------------------------------------
 
     def apply_ready(self) -> None:
+        """As far as no slot is missing."""
         while self.may_apply(self.applied + 1):
             self.apply(self.applied + 1)
 
@@ -300,6 +301,7 @@ class Learner(Agent):
         return self.config.snapshot_every > 0 and slot % self.config.snapshot_every == 0
 
     def take_snapshot(self) -> None:
+        """Between two slots; the log is cut only when its checkpoint is durable."""
         self.snapshot_slot = self.applied
         self.snapshot_data = self.snapshot_content()
         self.trace("snapshot", None, self.applied, None, zlib.crc32(self.snapshot_data))

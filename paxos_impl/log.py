@@ -129,6 +129,7 @@ class Log:
         self.end += len(data)
 
     def frame(self, record: AnyRecord, offset: int, durable: int) -> bytes:
+        """A record as it stands in the file; ``durable`` tells recovery what must not be missing."""
         payload = _encode(record)
         body = _BODY.pack(offset, durable)
         crc = zlib.crc32(payload, zlib.crc32(body))
@@ -351,6 +352,7 @@ class Log:
             return None
 
     def is_intact(self, payload: bytes, crc: int, offset: int, durable: int) -> bool:
+        """The checksum covers payload and offsets (Paxos Made Live, section 5.1)."""
         return zlib.crc32(payload, zlib.crc32(_BODY.pack(offset, durable))) == crc
 
     def on_bad_record(self, name: str, position: int, bad: int, known: int) -> None:

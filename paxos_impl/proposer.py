@@ -282,6 +282,7 @@ class Proposer(Election):
             self.propose(slot, self.next_batch())
 
     def next_batch(self) -> Value:
+        """Waiting commands in order of arrival, within the bounds of a batch."""
         batch: list[Command] = []
         size = 0
         while self.queue and len(batch) < self.config.batch_commands and size < self.config.batch_bytes:
@@ -318,6 +319,7 @@ class Proposer(Election):
         return (message.slot,)
 
     def is_chosen(self, proposal: Proposal) -> bool:
+        """A quorum accepted it in this ballot (Paxos Made Simple, section 2.2)."""
         return self.is_quorum(proposal.accepted_by)
 
     def on_chosen(self, slot: int, value: Value) -> None:
@@ -377,6 +379,7 @@ class Proposer(Election):
                         self.send(acceptor, message)
 
     def value_to_retransmit(self, slot: int, proposal: Proposal) -> Value:
+        """A ballot has one value in a slot, whoever asks again (PTP section 2.1, B1)."""
         return proposal.value
 
     # -- heartbeats ---------------------------------------------------------------------------------------------------

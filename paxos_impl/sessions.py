@@ -83,14 +83,17 @@ class StateMachine:
         return Outcome(EXPIRED, EXPIRED, None)
 
     def is_duplicate(self, session: Session, command: Command) -> bool:
+        """A seq is executed once, and none below one that was."""
         return command.seq <= session.seq
 
     def answer_again(self, session: Session, command: Command) -> Outcome:
+        """The result of the first execution; that of an older command is not kept."""
         if command.seq == session.seq:
             return Outcome(DUPLICATE, OK, session.result)
         return Outcome(DUPLICATE, EXPIRED, None)
 
     def remember(self, session: Session, command: Command, result: Any) -> None:
+        """The result goes into the state with its effect, so that every replica answers a retry alike."""
         session.seq = command.seq
         session.result = result
         self.sessions[command.client] = self.sessions.pop(command.client)

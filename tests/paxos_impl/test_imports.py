@@ -22,7 +22,7 @@ FORBIDDEN = {
     "threading", "time", "uuid", "psutil",
 }  # fmt: skip
 OUTSIDERS = {"harness", "nemesis", "reports"}
-TOOLING = {"mutants/registry.py": {"pathlib"}, "rules.py": {"pathlib"}}
+TOOLING = {"mutants/registry.py": {"pathlib"}, "rules.py": set()}
 """Modules no agent imports, and what they may use to find and load files."""
 
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if HOSTED not in path.parents)
