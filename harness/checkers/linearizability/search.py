@@ -19,6 +19,9 @@ Prunings, each of which keeps an answer if there is one
 6. *Memory*: states are numbered, and each (state, question and answer) is stepped once.
 7. *Hopeless*: a state from which the model knows that an operation in flight can never fit is dropped.
 8. Operations in flight have bits that are used again after their return, so sets stay as small as the concurrency.
+9. *Depth first, in broad steps*: of many configurations the ``WIDTH`` that used up least go ahead; the others, also those
+   that could still be continued to a return, wait and come back only if those fail. What was tried at an event is
+   remembered, so nothing is tried twice.
 
 The budget bounds steps and configurations; beyond it the answer is "unknown", never a guess.
 """
@@ -34,6 +37,7 @@ from harness.checkers.linearizability.models import Illegal, Model
 
 DEFAULT_STEPS = 20_000_000
 DEFAULT_CONFIGURATIONS = 1_000_000
+WIDTH = 32
 
 
 class SearchResult(msgspec.Struct):
@@ -64,6 +68,24 @@ Configs = dict[tuple[int, int], list[Extras]]
 """(state, operations in flight that are done) -> the extras that no other ones there dominate"""
 Path = tuple[int, int, int, int]
 """(state, done, used up, may hide)"""
+_Structure = tuple[dict[int, int], list[int], list[int], list[int], int, list[int], int, dict[int, list[int]], int]
+"""See ``_Search.structure``."""
+
+
+def _used_up(path: Path) -> int:
+    return path[2].bit_count()
+
+
+class _Waiting(msgspec.Struct, gc=False):
+    """Configurations to come back to."""
+
+    at: int
+    """Before this event."""
+    structure: _Structure
+    """What was in flight then."""
+    paths: list[Path]
+    seen: Configs | None = None
+    """At a return: all paths found on the way to it so far; the waiting ones are among them."""
 
 
 class _Search:
@@ -73,6 +95,10 @@ class _Search:
         self.steps_total = steps
         self.most = configurations
         self.peak = 1
+        self.stored = 0
+        """Configurations remembered as tried."""
+        self.structure_before: _Structure
+        """When ``ret`` leaves paths to be continued: what was in flight before it."""
         self.state_id: dict[Any, int] = {}
         self.states: list[Any] = []
         self.class_id: dict[Any, int] = {}
@@ -100,6 +126,60 @@ class _Search:
         self.first_unknown = model.init is UNKNOWN
         """Then a query may tell the first state, and so it changes what is known of it."""
         self.configs: Configs = {(self._state(model.init), 0): [(0, 0)]}
+
+    def structure(self) -> _Structure:
+        """What is in flight and pending now."""
+        return (
+            dict(self.bit_of),
+            list(self.queries),
+            list(self.writes),
+            list(self.others),
+            self.write_bits,
+            list(self.free_bits),
+            self.next_bit,
+            {kind: list(bits) for kind, bits in self.pending.items()},
+            self.pending_count,
+        )
+
+    def restore(self, structure: _Structure) -> None:
+        """Go back to what was in flight and pending then; the structure may be used again."""
+        bit_of, queries, writes, others, self.write_bits, free_bits, self.next_bit, pending, self.pending_count = (
+            structure
+        )
+        self.bit_of, self.queries, self.writes, self.others = dict(bit_of), list(queries), list(writes), list(others)
+        self.free_bits = list(free_bits)
+        self.pending = {kind: list(bits) for kind, bits in pending.items()}
+
+    def only_new(self, tried: Configs) -> bool:
+        """Leave out the configurations that were tried at this event, or are dominated by those; whether any is left."""
+        fresh: Configs = {}
+        for config, extras in self.configs.items():
+            new = [one for one in extras if _add(tried, config, *one)]
+            if new:
+                fresh[config] = new
+                self._remember(len(new))
+        self.configs = fresh
+        return bool(fresh)
+
+    def _remember(self, count: int) -> None:
+        self.stored += count
+        if self.stored > self.most:
+            raise _Budget
+
+    def keep_best(self) -> list[Path]:
+        """If there are many configurations, keep those that used up least, and return the others, the best first."""
+        if len(self.configs) <= WIDTH and sum(map(len, self.configs.values())) <= WIDTH:
+            return []
+        paths = [(*config, *one) for config, extras in self.configs.items() for one in extras]
+        paths.sort(key=_used_up)
+        self.take(paths[:WIDTH])
+        return paths[WIDTH:]
+
+    def take(self, paths: list[Path]) -> None:
+        """Go on with these configurations."""
+        self.configs = {}
+        for state, done, used, hiding in paths:
+            self.configs.setdefault((state, done), []).append((used, hiding))
 
     def _class(self, op: Op) -> int:
         identity = (op.f, op.value, op.result)
@@ -185,10 +265,13 @@ class _Search:
         if kept:  # if nothing is left, the return of the operation will tell
             self.configs = kept
 
-    def ret(self, position: int) -> bool:
-        """Whether a configuration is left."""
+    def ret(self, position: int, seen: Configs, *, resumed: bool) -> tuple[bool, list[Path]]:
+        """Whether a configuration is left, and paths to the return that wait to be continued.
+
+        ``seen`` collects what was found on the way; ``resumed``: the configurations are such paths, and in it already.
+        """
         if len(self.bit_of) == 1 and not self.pending:
-            return self._ret_alone(position)
+            return self._ret_alone(position), []
         bit = self.bit_of[position]
         kept: Configs = {}
         todo: list[Path] = []
@@ -202,12 +285,15 @@ class _Search:
                     kept[config] = [(used, hiding & ~bit) for used, hiding in extras]
             else:
                 todo.extend((state, done, used, hiding) for used, hiding in extras)
-        if todo:
-            self._continue(todo, bit, kept)
+        if not resumed:
+            todo = [path for path in todo if _add(seen, path[:2], path[2], path[3])]
+        later = self._continue(todo, bit, kept, seen) if todo else []
         if not kept:
-            return False
+            return False, []
+        if later:
+            self.structure_before = self.structure()
         self._landed(position, bit, kept)
-        return True
+        return True, later
 
     def _ret_alone(self, position: int) -> bool:
         """``ret`` of an operation that nothing else can go along with."""
@@ -235,14 +321,17 @@ class _Search:
         if len(kept) > self.peak:
             self.peak = len(kept)
 
-    def _continue(self, todo: list[Path], target: int, kept: Configs) -> None:
-        """Let others take effect until the operation of ``target`` has; each path stops there."""
+    def _continue(self, fresh: list[Path], target: int, kept: Configs, seen: Configs) -> list[Path]:
+        """Let others take effect until the operation of ``target`` has; each path stops there.
+
+        Returns the paths that were not continued because enough others arrived.
+        """
         step = self._step
         queries = [(self.bit_of[position], self.op_class[position]) for position in self.queries]
         others = [(self.bit_of[position], self.op_class[position]) for position in self.others]
         if self.first_unknown:
             others += queries
-        first = todo[0][0]
+        first = fresh[0][0]
         writes = [(self.bit_of[at], step(self.op_class[at], first)) for at in self.writes]
         same: dict[int, int] = {}
         """State -> writes in flight that would leave it as it is."""
@@ -253,9 +342,9 @@ class _Search:
         wanted: dict[int, tuple[int, int]] = {}
         """State -> (operations in flight that fit it, queries among them)."""
         writing = self.write_bits
-        seen: Configs = {}
-        fresh = [path for path in todo if _add(seen, path[:2], path[2], path[3])]
         while fresh:
+            if len(kept) >= WIDTH:
+                return fresh
             following: list[Path] = []
             for state, done, used, hiding in fresh:
                 if hiding & target:
@@ -314,9 +403,10 @@ class _Search:
                         self.checks_hope and self._hopeless(after, now)
                     ):
                         following.append((after, now, taken, now_hiding))
-            if len(seen) + len(kept) > self.most:
+            if self.stored + len(seen) + len(kept) > self.most:
                 raise _Budget
             fresh = following
+        return []
 
     def _fits(
         self, state: int, queries: list[tuple[int, int]], others: list[tuple[int, int]], chained: list[int]
@@ -363,17 +453,48 @@ def search(
     events += [(op.ret, 1, position) for position, op in enumerate(ops) if op.ret < NEVER]
     events.sort()
     run = _Search(ops, model, steps, configurations)
-    for _, is_return, position in events:
-        if not is_return:
-            run.call(position)
-            continue
-        before = run.configs
-        try:
-            left = run.ret(position)
-        except _Budget:
-            return SearchResult(None, steps, max(run.peak, len(before)), ops[position])
-        if not left:
-            return _illegal(run, position, before)
+    waiting: list[_Waiting] = []
+    tried: dict[int, Configs] = {}
+    farthest = -1
+    dead_end: tuple[_Structure, Configs] | None = None
+    at = 0
+    resumed: Configs | None = None
+    try:
+        while at < len(events):
+            _, is_return, position = events[at]
+            if not is_return:
+                run.call(position)
+                at += 1
+                continue
+            before = run.configs
+            seen = {} if resumed is None else resumed
+            left, later = run.ret(position, seen, resumed=resumed is not None)
+            resumed = None
+            if later:
+                later.sort(key=_used_up)
+                waiting.append(_Waiting(at, run.structure_before, later, seen))
+            if left and (not waiting or run.only_new(tried.setdefault(at, {}))):
+                at += 1
+                rest = run.keep_best()
+                if rest:
+                    waiting.append(_Waiting(at, run.structure(), rest))
+                continue
+            if not left and at > farthest:
+                farthest, dead_end = at, (run.structure(), before)
+            if not waiting:
+                assert dead_end is not None
+                run.restore(dead_end[0])
+                return _illegal(run, events[farthest][2], dead_end[1])
+            back = waiting[-1]
+            at, resumed = back.at, back.seen
+            run.restore(back.structure)
+            run.take(back.paths[:WIDTH])
+            back.paths = back.paths[WIDTH:]
+            if not back.paths:
+                waiting.pop()
+    except _Budget:
+        op = ops[events[at][2]]
+        return SearchResult(None, steps, run.peak, op)
     return SearchResult(True, run.steps_total - run.steps_left, run.peak)
 
 

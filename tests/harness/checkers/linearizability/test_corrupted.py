@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.checkers.linearizability import search
 from harness.checkers.linearizability.check import check
 from harness.checkers.linearizability.history import NEVER, UNKNOWN, History, Op
 from harness.checkers.linearizability.models import CasRegister
@@ -102,14 +103,19 @@ def compare_ambiguous(seeds: range) -> None:
         assert check(History(ops), CasRegister(), engine="search").legal is brute_force(ops, CasRegister()), seed
 
 
-def test_ambiguous_histories_of_a_dozen_operations() -> None:
-    compare_ambiguous(range(500))
+@pytest.mark.parametrize("width", [1, 3, search.WIDTH])
+def test_ambiguous_histories_of_a_dozen_operations(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    """A narrow search has to come back often, and must come to the same verdict."""
+    monkeypatch.setattr(search, "WIDTH", width)
+    compare_ambiguous(range(400))
 
 
 @pytest.mark.slow
-def test_many_ambiguous_histories_of_a_dozen_operations() -> None:
+@pytest.mark.parametrize("width", [2, search.WIDTH])
+def test_many_ambiguous_histories_of_a_dozen_operations(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
     """Short histories hide mistakes in the prunings: several writes of one value in flight are needed."""
-    compare_ambiguous(range(1000, 21_000))
+    monkeypatch.setattr(search, "WIDTH", width)
+    compare_ambiguous(range(1000, 16_000))
 
 
 @pytest.mark.parametrize(
