@@ -42,7 +42,7 @@ def test_the_estimate_of_a_value_is_no_less_than_its_length_on_the_wire(value: m
 
 def test_every_message_has_a_tag_of_its_own() -> None:
     kinds = AnyMessage.__args__  # type: ignore[attr-defined]
-    assert len({kind.__struct_config__.tag for kind in kinds}) == len(kinds) == 17
+    assert len({kind.__struct_config__.tag for kind in kinds}) == len(kinds)
 
 
 def test_messages_cannot_change_in_flight() -> None:
