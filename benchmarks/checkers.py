@@ -17,13 +17,17 @@ from typing import Any
 
 import click
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
 from harness.checkers.agreement import disagreements
+from harness.checkers.formats.export import write_edn, write_native
+from harness.checkers.formats.files import read_history
 from harness.checkers.linearizability.check import check
 from harness.checkers.linearizability.history import NEVER, UNKNOWN, History, Op
 from harness.checkers.linearizability.models import CasRegister
+from harness.checkers.linearizability.witness import check_witness
 from harness.checkers.linearizability.zones import CAS, READ, WRITE, Columns, check_columns
 from harness.checkers.online import OnlineOracles
 from harness.record import Command, Operation, RowWriter, read_rows
@@ -41,6 +45,13 @@ def best(action: Callable[[], Any], runs: int = 3) -> float:
 
 def columns(operations: int, keys: int, clients: int, *, cas: bool = False, seed: int = 1) -> Columns:
     """A legal history: mean operation time = mean think time, so about half of the clients are in flight."""
+    return with_log(operations, keys, clients, cas=cas, seed=seed)[0]
+
+
+def with_log(
+    operations: int, keys: int, clients: int, *, cas: bool = False, seed: int = 1
+) -> tuple[Columns, NDArray[np.int64]]:
+    """The same, and the place of each operation in the log it came from."""
     rng = np.random.default_rng(seed)
     each = operations // clients
     gaps = rng.exponential(1000.0, (clients, 2 * each)).cumsum(axis=1).astype(np.int64) * 64
@@ -70,7 +81,9 @@ def columns(operations: int, keys: int, clients: int, *, cas: bool = False, seed
     key_of = np.concatenate((np.arange(keys), key[order][producing]))
     initial = np.zeros(len(key_of), np.bool_)
     initial[:keys] = True
-    return Columns(kind, cluster, source, call, ret, key_of, initial)
+    place = np.empty(count, np.int64)
+    place[np.argsort(point, kind="stable")] = np.arange(count)
+    return Columns(kind, cluster, source, call, ret, key_of, initial), place
 
 
 def operations(source: Columns) -> list[Op]:
@@ -212,18 +225,42 @@ def search_rows(table: Table, size: int) -> None:
     )
 
 
+def witness_rows(table: Table, size: int) -> None:
+    for keys in (1, 100):
+        history, place = with_log(size, keys, 10)
+        assert check_witness(history, place) is None
+        row(table, f"witness, {keys} keys", size, best(partial(check_witness, history, place)), "0.2 s")
+
+
 def record_rows(table: Table, size: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "c.rows"
         writer = RowWriter(path)
-        for begin in range(0, size, 1000):
-            rows = []
-            for i in range(begin, begin + 1000, 2):
-                rows.append(Operation("invoke", i * 1000, i % 16, i, "write", f"k{i % 5}", f"v{i}", i * 1000))
-                rows.append(Operation("ok", i * 1000 + 500, i % 16, i, "write", f"k{i % 5}", f"v{i}"))
-            writer.write(rows)
+        rows: list[Operation] = []
+        for i in range(size):
+            rows.append(Operation("invoke", i * 1000, i % 16, i, "write", f"k{i % 5}", f"v{i}", i * 1000))
+            rows.append(Operation("ok", i * 1000 + 500, i % 16, i, "write", f"k{i % 5}", f"v{i}"))
+            if len(rows) >= 1000 or i == size - 1:
+                writer.write(rows)
+                rows.clear()
         writer.close()
-        row(table, "read a stored history (events)", size, best(lambda: read_rows(path, Operation)), "1 s")
+        row(table, "read a stored history", size, best(partial(read_rows, path, Operation)), "1 s")
+
+
+def import_rows(table: Table, size: int) -> None:
+    history = [
+        Operation(type_, i * 1000 + at, i % 10, i, "write", "k", i)  # type: ignore[arg-type]
+        for i in range(size)
+        for at, type_ in enumerate(("invoke", "ok"))
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        lines, edn = Path(folder) / "h.jsonl", Path(folder) / "h.edn"
+        write_native(lines, history)
+        write_edn(edn, history, keyed=False)
+        row(table, "import native JSON lines", size, best(partial(read_history, lines), 2), "")
+        text = edn.read_text().replace(', :key "k"', "")
+        edn.write_text(text)
+        row(table, "import EDN", size, best(partial(read_history, edn), 2), "100,000/s")
 
 
 def agreement_rows(table: Table, slots: int) -> None:
@@ -266,7 +303,9 @@ def main(quick: bool, huge: bool) -> None:
     search_rows(table, 20_000 // scale)
     agreement_rows(table, 1_000_000 // scale)
     online_rows(table, 20_000 // scale)
+    witness_rows(table, 1_000_000 // scale)
     record_rows(table, 1_000_000 // scale)
+    import_rows(table, 100_000 // scale)
     if huge:
         zones_rows(table, 10_000_000)
     Console(width=140).print(table)
