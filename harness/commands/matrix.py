@@ -1,0 +1,192 @@
+"""`torture matrix`: which planted bugs are found, and how fast; and the gate that keeps it so."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from harness.commands.options import Name, emit, json_option, strategy_names
+from harness.errors import UserError
+
+if TYPE_CHECKING:
+    from harness.matrix import GateResult, MatrixResult, Trial
+    from harness.power import PowerResult
+
+RECORDED = Path("docs/kill-matrix.json")
+DOCUMENT = Path("docs/kill-matrix.md")
+PLAIN_EVERY_S = 10.0
+
+
+@click.command()
+@click.option("--ids", metavar="ID,…", help="Only these: ids, A+B for a pair, FILE.py:ID.  [default: all]")
+@click.option(
+    "--mutants",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Measure the planted bugs of this file, instead of those of the project.",
+)
+@click.option(
+    "--strategy",
+    "strategies",
+    type=Name("strategy", strategy_names),
+    multiple=True,
+    help="May be given more than once.  [default: portfolio]",
+)
+@click.option("--budget", type=click.IntRange(1), default=5000, show_default=True, help="Most schedules of a trial.")
+@click.option("--trials", type=click.IntRange(1), help="Trials each.  [default: 20 of the portfolio, 5 of any other]")
+@click.option("--jobs", type=click.IntRange(1), default=2, show_default=True)
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("store/matrix.jsonl"),
+    show_default=True,
+    help="Finished trials; an interrupted matrix goes on from here.",
+)
+@click.option(
+    "--gate", "as_gate", is_flag=True, help="Kill every recorded bug again, within 13 times its recorded mean."
+)
+@click.option("--deep", is_flag=True, help="With --gate: also those that take more than 20 schedules.")
+@click.option("--power", is_flag=True, help="Compare the portfolio with a Jepsen-style nemesis.")
+@click.option("--write", is_flag=True, help=f"Write {RECORDED} and {DOCUMENT}.")
+@json_option
+def command(
+    ids: str | None,
+    mutants: Path | None,
+    strategies: tuple[str, ...],
+    budget: int,
+    trials: int | None,
+    jobs: int,
+    state: Path,
+    as_gate: bool,
+    deep: bool,
+    power: bool,
+    write: bool,
+    as_json: bool,
+) -> int:
+    """Plant one bug after the other and count how many schedules each survives.
+
+    A kill counts only if the same plan passes on the unmodified code. With --mutants FILE.py it measures your own bugs.
+    """
+    from harness import matrix
+    from harness.power import RIVAL, compare
+
+    watch = None if as_json else _Watch()
+    names = _names(ids, mutants)
+    progress = None if watch is None else watch.show
+    if as_gate:
+        deepest = None if deep else 20.0
+        verdict = matrix.gate(matrix.read_recorded(RECORDED), ids=names, deepest=deepest, jobs=jobs, progress=progress)
+        if as_json:
+            emit(
+                {"verdict": _verdict(verdict.exit_code), "exit_code": verdict.exit_code, "run_directory": None}
+                | msgspec.to_builtins(verdict)
+            )
+        else:
+            _print_gate(verdict)
+        return verdict.exit_code
+    if mutants is None:
+        state.parent.mkdir(parents=True, exist_ok=True)
+    wanted = strategies or (("portfolio", RIVAL) if power else ("portfolio",))
+    result = matrix.run_matrix(
+        names, wanted, budget, jobs=jobs, bases=trials, state=None if mutants else state, progress=progress
+    )
+    if power:
+        compared = compare(result.trials)
+        if as_json:
+            emit(
+                {"verdict": _verdict(compared.exit_code), "exit_code": compared.exit_code, "run_directory": None}
+                | msgspec.to_builtins(compared)
+            )
+        else:
+            _print_power(compared)
+        return compared.exit_code
+    if write:
+        if result.interrupted:
+            raise UserError("the matrix was interrupted: what is missing cannot be written down; run it again")
+        matrix.write_recorded(result, RECORDED)
+        DOCUMENT.write_text(matrix.document(matrix.read_recorded(RECORDED)))
+    if as_json:
+        emit(_summary(result))
+    else:
+        _print(result)
+    return result.exit_code
+
+
+def _names(ids: str | None, mutants: Path | None) -> list[str] | None:
+    if mutants is None:
+        return None if ids is None else ids.split(",")
+    from paxos_impl.mutants.registry import load_file
+
+    found = load_file(mutants)
+    wanted = list(found) if ids is None else ids.split(",")
+    for one in wanted:
+        if one not in found:
+            Name("planted bug", lambda: list(found)).convert(one, None, None)
+    return [f"{mutants}:{one}" for one in wanted]
+
+
+def _verdict(exit_code: int) -> str:
+    return {0: "PASS", 1: "FAIL"}.get(exit_code, "INCONCLUSIVE")
+
+
+class _Watch:
+    def __init__(self) -> None:
+        self._next_s = 0.0
+
+    def show(self, trial: Trial, done: int, total: int) -> None:
+        if time.monotonic() < self._next_s and done < total:
+            return
+        self._next_s = time.monotonic() + PLAIN_EVERY_S
+        what = f"killed by {trial.rule} after {trial.schedules}" if trial.killed else f"survived {trial.schedules}"
+        click.echo(
+            f"  {done}/{total} trials; {trial.mutant or 'unmodified'}, {trial.strategy}: {what} schedules", err=True
+        )
+
+
+def _summary(result: MatrixResult) -> dict[str, Any]:
+    return {
+        "verdict": _verdict(result.exit_code),
+        "exit_code": result.exit_code,
+        "run_directory": None,
+        "trials": len(result.trials),
+        "rows": msgspec.to_builtins(result.rows),
+        "survivors": result.survivors,
+        "killed_equivalents": result.killed_equivalents,
+        "clean_violations": result.clean_violations,
+        "interrupted": result.interrupted,
+    }
+
+
+def _print(result: MatrixResult) -> None:
+    width = max((len(row.mutant) for row in result.rows), default=6)
+    click.echo(f"{'id':{width}}  strategy       killed  schedules  p95     events  clients  fired first")
+    for row in sorted(result.rows, key=lambda row: (row.strategy, row.schedules_mean)):
+        first = max(row.rules, key=lambda rule: row.rules[rule], default="-")
+        click.echo(
+            f"{row.mutant or 'unmodified':{width}}  {row.strategy:13}  {row.killed:2}/{row.trials:<3}  "
+            f"{row.schedules_median:9.0f}  {row.schedules_p95:4.0f}  {row.events_median:9.0f}  {row.seen_by_clients:7}  {first}"
+        )
+    for label in result.survivors:
+        click.secho(f"survived: {label}", fg="magenta")
+    for label in result.killed_equivalents:
+        click.secho(f"equivalent, but killed: {label}", fg="magenta")
+    for strategy, seed, rule in result.clean_violations:
+        click.secho(f"the unmodified code breaks {rule}: strategy {strategy}, seed {seed}", fg="magenta")
+
+
+def _print_gate(result: GateResult) -> None:
+    for failure in result.failures:
+        click.secho(f"✘ {failure}", fg="magenta")
+    for unknown in result.unknown:
+        click.secho(f"? {unknown}", fg="yellow")
+    mark = {0: "✔ PASS", 1: "✘ FAIL"}.get(result.exit_code, "? INCONCLUSIVE")
+    click.secho(f"{mark}  {result.checked} trials, {len(result.deep)} deep ones left to the nightly run", bold=True)
+
+
+def _print_power(result: PowerResult) -> None:
+    from harness.power import table
+
+    click.echo(table(result))
