@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 from harness.judgement import judge_run
+from harness.record import FaultEvent
 from harness.results import Results
 from harness.store import environment, write_environment, write_plan, write_rows
 from harness.worlds.simulated.world import simulate
@@ -29,5 +29,6 @@ def write_simulated_run(plan: Plan, directory: Path) -> Results:
             "sentence": first.sentence if first else "",
         },
     )
-    write_rows(directory, run.recording.history, run.recording.faults, run.recording.events)
+    told = FaultEvent(run.duration_ns, "note", -1, "simulated", (), {"clients": sorted(run.recording.clients.items())})
+    write_rows(directory, run.recording.history, [*run.recording.faults, told], run.recording.events)
     return judge_run(directory)

@@ -104,8 +104,6 @@ class Case:
         self.run = run
         self.plan = plan
         self.roster: Roster = roster_of(plan.cluster)
-        self.places: Mapping[int, int] = {}
-        """Process number -> logical client, where that is known; else ``roster.client_of`` tells."""
         self.problems: dict[Part, list[str]] = {part: [] for part in get_args(Part)}
 
     def _note_damage(self, part: Part, already: int) -> None:
@@ -115,6 +113,23 @@ class Case:
                     f"{torn.path}: a block at byte {torn.offset} does not match its checksum; "
                     f"{torn.lost_bytes} bytes from there on are left out"
                 )
+
+    # What a simulated run adds.
+
+    @cached_property
+    def _simulated(self) -> FaultEvent | None:
+        return next((event for event in self.faults if (event.fault, event.kind) == (-1, "simulated")), None)
+
+    @cached_property
+    def deterministic(self) -> bool:
+        """The record was written from memory after a run in virtual time: nothing of it was lost on the way, no disk failed
+        and no time passed but by the plan. What is wrong in it is wrong in the tested system."""
+        return self._simulated is not None and not any(torn.damaged for torn in self.run.torn)
+
+    @cached_property
+    def places(self) -> Mapping[int, int]:
+        """Process number -> logical client, where that is known; else ``roster.client_of`` tells."""
+        return {} if self._simulated is None else dict(self._simulated.evidence["clients"])
 
     # The history.
 
@@ -211,7 +226,8 @@ class Case:
 
     @cached_property
     def holes(self) -> list[int]:
-        """Slots below the highest known one whose value no log holds (at most 10): the record is incomplete."""
+        """Slots below the highest known one whose value no log holds (at most 10): the record is incomplete, unless nothing
+        can have been lost; then they were never decided."""
         missing: list[int] = []
         expected = 1
         for slot in self.log:
@@ -219,7 +235,7 @@ class Case:
                 missing.append(expected)
                 expected += 1
             expected = slot + 1
-        if missing:
+        if missing and not self.deterministic:
             self.problems["decided"].append(
                 f"decided/: nobody's log holds slot {missing[0]}, though slot {next(reversed(self.log))} is known"
             )

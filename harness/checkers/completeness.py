@@ -2,13 +2,13 @@
 
 A torn last block is fine (its writer was killed before anybody acted upon it). Damage in the middle, a missing log, a
 history that does not pair, a slot nobody holds, a trace cut at its bound: INCONCLUSIVE, since this says nothing of the
-system under test.
+system under test. In a simulated run nothing is lost on the way to the record: there it is a violation.
 """
 
 from __future__ import annotations
 
-from harness.checkers.case import Case
-from harness.results import CheckResult, Verdict
+from harness.checkers.case import MOST_VIOLATIONS, Case
+from harness.results import CheckResult, Verdict, Violation
 
 NAME = "record"
 ABOUT = "The record is whole: files undamaged, histories pair up, every learner's log is there from its start."
@@ -25,6 +25,11 @@ def check(case: Case) -> CheckResult:
         "holes": len(case.holes),
     }
     problems = [problem for part in case.problems.values() for problem in part]
+    if problems and case.deterministic:
+        violations = tuple(
+            Violation(f"record/{part}", problem) for part, found in case.problems.items() for problem in found
+        )
+        return CheckResult(NAME, Verdict.FAIL, problems[0], violations[:MOST_VIOLATIONS], counts, ABOUT)
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         return CheckResult(

@@ -3,7 +3,7 @@
 * An agent that saw that safety is broken, or whose code raised, has failed: a violation.
 * Damage that an agent finds in its log is a violation too, unless the plan corrupted that log: kills and power cuts must not.
 * A disk that failed although nobody planned it, and a kill by somebody else (the system's out-of-memory killer), say
-  nothing of the tested system: INCONCLUSIVE.
+  nothing of the tested system: INCONCLUSIVE. (A simulated disk fails only as planned: there it is a violation.)
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ def check(case: Case) -> CheckResult:
                 violations.append(_violation(name, incarnation, row, f"crash/{kind}"))
             elif _broken_by_plan(case, name, row.time_ns, _DISK_FAULTS):
                 excused += 1
+            elif case.deterministic:
+                violations.append(_violation(name, incarnation, row, "crash/storage"))
             else:
                 outside.append(f"the disk of {name} failed though no fault was planned: {row.extra['error']}")
     outside.extend(

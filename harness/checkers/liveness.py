@@ -4,6 +4,8 @@
   that share an address and change their process number cannot be told apart in the history; there the run's own count
   of clients that progressed (note ``settled``) decides.
 * *Convergence*: every learner's last incarnation covers all slots chosen before the heal, and all acknowledged ones.
+* *Settled leadership* (only in virtual time, where no process is late by chance): some election timeouts after the heal
+  nobody takes over from a leader any more. There, too, a slot that nobody holds was never decided: a *gap*.
 
 When the power of all nodes is cut at the end, the bound for convergence counts from their restart. Learners whose log was
 corrupted by a fault of the plan may refuse to start, and are not waited for.
@@ -20,6 +22,8 @@ from harness.checkers.roster import client_of
 from harness.results import CheckResult, Verdict, Violation
 
 NAME = "liveness"
+SETTLED_TIMEOUTS = 10
+"""Election timeouts after the heal within which the leadership must have settled."""
 ABOUT = "Within the stated time after the heal every client makes progress and all learners converge."
 
 
@@ -33,6 +37,7 @@ def check(case: Case) -> CheckResult:
         *_no_progress(asked, healed, bound, case.ended_ns),
         *_not_settled(case, healed, bound),
         *_not_converged(case, healed),
+        *((*_gap(case), *_unsettled(case, healed)) if case.deterministic else ()),
     ]
     stats = {
         "healed_ns": healed,
@@ -44,6 +49,39 @@ def check(case: Case) -> CheckResult:
         return CheckResult(NAME, Verdict.INCONCLUSIVE, "no client asked for anything after the heal", (), stats, ABOUT)
     summary = f"every client made progress and all learners converged within {bound / 1e9:g} s of the heal"
     return conclude(NAME, ABOUT, case, ("decided", "history", "end"), violations, summary, stats)
+
+
+def _gap(case: Case) -> Iterable[Violation]:
+    """A slot below a decided one that nobody holds: in a record that is whole, it was never decided."""
+    if case.holes:
+        slot, highest = case.holes[0], max(case.log)
+        yield Violation(
+            "liveness/gap",
+            f"slot {slot} was never decided, though slot {highest} was: nothing behind it can be applied",
+            case.log[highest].time_ns,
+            slot=slot,
+        )
+
+
+def _unsettled(case: Case, healed: int) -> list[Violation]:
+    """Leaders that come although all was healed long ago: somebody deposes a healthy one."""
+    leaders = sorted(
+        (row.time_ns, name) for (name, _), rows in case.trace.items() for row in rows if row.kind == "leader"
+    )
+    settled = healed + SETTLED_TIMEOUTS * case.plan.timing.election_timeout_ns
+    late = [(time_ns, name) for time_ns, name in leaders if settled < time_ns <= healed + case.plan.settle_ns]
+    if not late:
+        return []
+    return [
+        Violation(
+            "liveness/unsettled",
+            f"{late[0][1]} took over {(late[0][0] - healed) / 1e9:.3f} s after the heal, "
+            f"{SETTLED_TIMEOUTS} election timeouts after which the leadership must have settled",
+            late[0][0],
+            agents=tuple(name for _, name in late[:6]),
+            details={"leaders": len(late)},
+        )
+    ]
 
 
 def _asked_after(case: Case, healed: int) -> dict[int, list[Call]]:

@@ -27,7 +27,7 @@ from harness.worlds.simulated.process import MakeTrace, SimulatedProcess
 from harness.worlds.simulated.world import SimulatedRun, SimulatedWorld
 from nemesis.plan import Plan
 from paxos_impl.agent import Config, ProtocolViolation
-from paxos_impl.log import StorageFault
+from paxos_impl.log import LogCorrupted, StorageFault
 from paxos_impl.messages import AnyMessage
 from paxos_impl.parts import Parts
 from paxos_impl.process.mailbox import SeqQueue
@@ -273,7 +273,9 @@ def _as_raised(name: str, text: str) -> Exception:
     """The exception that ended the agent, as the simulated world knows it."""
     if name == "ProtocolViolation":
         return ProtocolViolation(text)
-    if name in ("StorageFault", "LogCorrupted"):
+    if name == "LogCorrupted":
+        return LogCorrupted(text)
+    if name == "StorageFault":
         return StorageFault(text)
     made: Exception = type(name, (Exception,), {})(text)
     return made

@@ -35,7 +35,7 @@ from nemesis.plan import Plan
 from nemesis.port import AgentView, Evidence, LinkRule, NotSupported
 from nemesis.targets import VOTING_ROLES
 from paxos_impl.agent import Config, ProtocolViolation, Trace
-from paxos_impl.log import StorageFault
+from paxos_impl.log import LogCorrupted, StorageFault
 from paxos_impl.messages import (
     FIRST_CLIENT_ADDRESS,
     NO_BALLOT,
@@ -69,6 +69,8 @@ class Recording(msgspec.Struct):
     history: list[Operation] = []
     faults: list[FaultEvent] = []
     events: dict[tuple[str, int], list[AgentEvent]] = {}
+    clients: dict[int, int] = {}
+    """Process number of the history -> logical client."""
 
 
 class SimulatedRun(msgspec.Struct):
@@ -172,6 +174,8 @@ class SimulatedWorld:
         with contextlib.suppress(Stopped):
             self._run()
         self._close_digest()
+        if self.recording is not None:
+            self.recording.clients = self.clients.places
         return SimulatedRun(
             self.plan,
             # By time, as a run that stops at its first violation would meet them.
@@ -275,7 +279,7 @@ class SimulatedWorld:
     def _check_end(self) -> None:
         """What only the whole run shows."""
         case = endgame.case_of(self.plan, self.ledger, self.history, self.faults, self.clients.places)
-        self.endings = endgame.judge(case, self.ledger)
+        self.endings = endgame.judge(case)
 
     def _stop(self) -> None:
         for process in self.processes:
@@ -441,7 +445,8 @@ class SimulatedWorld:
             process.die()
             process.crashed = f"disk: {fault}"
             return
-        self._crash(process, "crash/storage", str(fault))
+        rule = "crash/log-corrupted" if isinstance(fault, LogCorrupted) else "crash/storage"
+        self._crash(process, rule, str(fault))
 
     def _record_end(self, process: SimulatedProcess, error: Exception) -> None:
         """The last row of an incarnation that stopped by itself."""
