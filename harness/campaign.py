@@ -189,6 +189,28 @@ def run_batch(
     return [run_task(task, hang_s) for task in tasks]
 
 
+def run_alone(
+    task: Task,
+    hang_s: float = HANG_S,
+    texts: dict[str, str] | None = None,
+    code: str = "",
+    *,
+    make: Callable[[], Executor] | None = None,
+) -> RunRow:
+    """Run one schedule in an executor of its own (by default a process); that it dies or cannot be run becomes a row too."""
+    executor = local_executor(1) if make is None else make()
+    try:
+        return executor.submit(run_batch, [task], hang_s, texts, code).result()[0]
+    except HarnessFault:
+        raise
+    except BrokenExecutor:
+        return _lost(task, "the process that ran this schedule died")
+    except Exception as error:
+        return _lost(task, f"{type(error).__name__}: {error}")
+    finally:
+        executor.shutdown()
+
+
 @functools.cache
 def code_hash() -> str:
     """SHA-256 of the code that decides what a schedule does: ``paxos_impl``, ``nemesis`` and ``harness``."""
@@ -390,20 +412,7 @@ class _Campaign:
 
     def _one_by_one(self, batch: list[Task]) -> list[RunRow]:
         """Each schedule with an executor of its own, to find the one over which a worker died or raised."""
-        rows = []
-        for task in batch:
-            alone = self._make()
-            try:
-                rows.extend(alone.submit(run_batch, [task], *self._how).result())
-            except HarnessFault:
-                raise
-            except BrokenExecutor:
-                rows.append(_lost(task, "the process that ran this schedule died"))
-            except Exception as error:
-                rows.append(_lost(task, f"{type(error).__name__}: {error}"))
-            finally:
-                alone.shutdown()
-        return rows
+        return [run_alone(task, *self._how, make=self._make) for task in batch]
 
     def _add(self, task: Task, row: RunRow) -> None:
         self.state.add(task, row)
@@ -437,7 +446,10 @@ def _keep_failures(directory: Path, state: CampaignState) -> list[FailureCluster
         kept.mkdir()
         plan = task.make_plan()
         write_plan(kept, plan)
-        if not rule.startswith("harness/"):
+        if rule.startswith("harness/"):
+            facts = {"world": "simulated", "rule": rule, "sentence": row.sentence}
+            write_environment(kept, environment() | facts)
+        else:
             write_simulated_run(plan, kept)
         clusters.append(FailureCluster(rule, count, row, str(kept)))
     return clusters

@@ -6,13 +6,14 @@ In the simulator and in lockstep a replay is exact: same verdict, same digest. O
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from harness.errors import HarnessFault, UserError
+from harness.results import Violation, read_results
 from harness.store import load_plan_or_run, read_environment
 from nemesis.plan import MILLISECOND, Plan
 
@@ -31,6 +32,8 @@ class Try(msgspec.Struct, frozen=True):
     sentence: str
     digest: str
     """Of the whole trace; empty in worlds that have none."""
+    rules: tuple[str, ...] = ()
+    """All rules that were broken, the first one first."""
 
 
 class ReplayResult(msgspec.Struct, frozen=True):
@@ -41,8 +44,7 @@ class ReplayResult(msgspec.Struct, frozen=True):
     """What the run directory says; None if a bare plan was given."""
     recorded_digest: str | None
     reproduced: int
-    """Tries that broke the recorded rule (of a bare plan: any rule, if the plan has a planted bug or its first try broke
-    one; else none at all)."""
+    """Tries that did what was recorded (see ``as_recorded``); of a bare plan: tries that broke a rule."""
     deterministic: bool
 
     @property
@@ -70,27 +72,32 @@ def replay_plan(
 ) -> ReplayResult:
     if tries < 1:
         raise UserError(f"--tries {tries}: at least one try is needed")
-    once = runner(world)
     recorded_rule, recorded_digest = (None, None) if run is None else recorded(run)
-    results = []
+    once = runner(world)
+    if world == "simulated" and recorded_rule is not None and recorded_rule.startswith("harness/"):
+        once = in_worker
+    results: list[Try] = []
     for _ in range(tries):
         results.append(once(plan))
-        if world == "free" and results[-1].rule:
+        if world == "free" and results[-1].rule and as_recorded(results[-1], recorded_rule):
             break
-    digests = {one.digest for one in results}
-    if recorded_rule is None:
-        reproduced = sum(bool(one.rule) for one in results)
-    else:
-        reproduced = sum(one.rule == recorded_rule for one in results)
     return ReplayResult(
         name,
         world,
         tuple(results),
         recorded_rule,
         recorded_digest if world != "free" else None,
-        reproduced,
-        world == "free" or len(digests) == 1,
+        sum(as_recorded(one, recorded_rule) for one in results),
+        world == "free" or len({one.digest for one in results}) == 1,
     )
+
+
+def as_recorded(one: Try, rule: str | None) -> bool:
+    """Whether a try broke the recorded rule (among others, perhaps), or none if none was broken. ``rule`` None: nothing is
+    recorded; then whether it broke any."""
+    if rule is None:
+        return bool(one.rules)
+    return rule in one.rules if rule else not one.rules
 
 
 def runner(world: str) -> Runner:
@@ -107,13 +114,13 @@ def runner(world: str) -> Runner:
 def simulated(plan: Plan) -> Try:
     from harness.worlds.simulated.world import simulate
 
-    return _as_try(simulate(plan))
+    return _tried(simulate(plan))
 
 
 def lockstep(plan: Plan) -> Try:
     from harness.worlds.lockstep.world import run_in_lockstep
 
-    return _as_try(run_in_lockstep(plan))
+    return _tried(run_in_lockstep(plan))
 
 
 def free(plan: Plan) -> Try:
@@ -130,7 +137,15 @@ def free(plan: Plan) -> Try:
     if results.verdict is Verdict.ERROR:
         raise HarnessFault(results.sentence)
     found = [violation for check in results.checks for violation in check.violations]
-    return Try(found[0].rule if found else "", found[0].sentence if found else "", "")
+    return _try(found, "")
+
+
+def in_worker(plan: Plan) -> Try:
+    """In a process of its own, for a plan over which a worker died or hung."""
+    from harness.campaign import Task, run_alone
+
+    row = run_alone(Task(plan.strategy, plan.seed, plan=plan))
+    return Try(row.rule, row.sentence, row.digest, (row.rule,) if row.rule else ())
 
 
 def in_real_time(plan: Plan) -> Plan:
@@ -139,13 +154,24 @@ def in_real_time(plan: Plan) -> Plan:
     return msgspec.structs.replace(plan, timing=msgspec.structs.replace(plan.timing, scale=wanted))
 
 
-def _as_try(run: SimulatedRun) -> Try:
-    first = run.violations[0] if run.violations else None
-    return Try(first.rule if first else "", first.sentence if first else "", run.digest)
+def _tried(run: SimulatedRun) -> Try:
+    return _try(run.violations, run.digest)
+
+
+def _try(violations: Sequence[Violation], digest: str) -> Try:
+    first = violations[0] if violations else None
+    rules = tuple(dict.fromkeys(one.rule for one in violations))
+    return Try(first.rule if first else "", first.sentence if first else "", digest, rules)
 
 
 def recorded(run: Path) -> tuple[str | None, str | None]:
-    """(rule broken first or "", digest) as the run directory tells; (None, None) if it was never judged."""
-    digest = read_environment(run).get("digest")
-    rule = read_environment(run).get("rule")
+    """(rule broken first or "", digest) as the run directory tells; the rule is None if it was never judged.
+
+    What the simulator found while it ran is in env.json; a run on free processes has only its results.
+    """
+    facts = read_environment(run)
+    rule, digest = facts.get("rule"), facts.get("digest")
+    if rule is None and (run / "results.json").is_file():
+        results = read_results(run)
+        rule = next((one.rule for check in results.checks for one in check.violations), "")
     return rule, digest

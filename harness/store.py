@@ -70,8 +70,10 @@ def read_environment(directory: Path) -> dict[str, Any]:
     path = directory / "env.json"
     if not path.is_file():
         return {}
-    environment: dict[str, Any] = msgspec.json.decode(path.read_bytes())
-    return environment
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        raise UserError(f"{path} is damaged: {error}") from error
 
 
 def environment() -> dict[str, Any]:
@@ -92,6 +94,8 @@ def find_run(path: Path) -> Path:
     """The run directory ``path`` names; raises UserError if it is none."""
     if not path.exists():
         raise UserError(f"no such run directory: {path}; `torture list` shows the runs there are")
+    if (path / "campaign.json").is_file():
+        raise UserError(f"{path} is a campaign; name one of the failures it keeps, {path}/failure-…, if there are any")
     if not (path / "plan.json").is_file():
         raise UserError(f"{path} is not a run directory: it has no plan.json; `torture list` shows the runs there are")
     return path

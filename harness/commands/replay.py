@@ -42,6 +42,8 @@ def command(path: Path, world: str, tries: int, mutant: str | None, as_json: boo
                 "world": world,
                 "tries": len(result.tries),
                 "reproduced": result.reproduced,
+                "recorded_rule": result.recorded_rule,
+                "recorded_digest": result.recorded_digest,
                 "digest": first.digest,
                 "deterministic": result.deterministic,
                 "results": msgspec.to_builtins(result.tries),
