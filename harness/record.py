@@ -111,7 +111,7 @@ EVENT_KINDS: dict[str, str] = {
     "accepted": "an acceptor voted for value in slot at ballot",
     "recovered": "an acceptor recovered promise ballot from its log; extra = list of [slot, ballot]",
     "prepare": "a proposer began phase 1 at ballot for slots >= slot",
-    "leader": "a proposer ended phase 1 at ballot; slot = first free slot",
+    "leader": "a proposer ended phase 1 at ballot; slot = first free slot; extra = acceptors whose promises it counted",
     "propose": "a leader proposed value in slot at ballot (first send)",
     "step_down": "a leader or candidate gave up ballot; extra = reason",
     "cut": "the log was cut: values of slots <= slot are gone",

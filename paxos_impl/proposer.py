@@ -190,7 +190,7 @@ class Proposer(Election):
             self.commit = floor
             self.on_floor(max(self.promises.floors, key=lambda source: self.promises.floors[source]), floor)
         self.inherit()
-        self.trace("leader", self.ballot, self.next_slot)
+        self.trace("leader", self.ballot, self.next_slot, None, self.promise_quorum())
         self.send_heartbeat()
         self.set_timer("retransmit", self.config.retransmit_ns)
         self.pump()

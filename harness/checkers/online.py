@@ -19,10 +19,11 @@ Rules (``oracle/rule``), with where they stand in the papers
   left, because its round was not yet durable, may be.)
 * ballot/not-led, ballot/below-phase-1: a proposal needs the end of phase 1 of its ballot, for that slot (Paxos Made Simple 3).
 * promise/lowered, promise/broken: promises rise; no vote below the promise (P1a, Paxos Made Simple 2.2).
-* promise/no-quorum, promise/forgotten: a leader had a quorum of promises, and they last (PMS 2.2, 2.5).
+* promise/no-quorum, promise/forgotten: a leader had a quorum of promises, and they last (PMS 2.2, 2.5). If it tells whose
+  promises it counted, those must be real.
 * vote/two-values: one value for each ballot and slot (B1).
-* vote/unsafe-value: a proposed value is the one voted in the highest ballot below, among a quorum that promised, or free
-  if none of them voted (B3; PMS 2.2, phase 2a).
+* vote/unsafe-value: a proposed value is the one voted in the highest ballot below, among the quorum whose promises were
+  counted, or free if none of them voted (B3; PMS 2.2, phase 2a). Where it is not told whose were, some quorum will do.
 * vote/contradicts-quorum: once a quorum voted (b, v), proposals and votes of higher ballots in that slot carry v (P2b).
 * vote/forgotten: votes that chose a value last.
 * decision/no-quorum: what a learner holds chosen was voted by a quorum in one ballot (PMS 2.3).
@@ -177,6 +178,8 @@ class Promises:
         self.at: dict[Ballot, int] = {}
         """Ballot -> acceptors (bits) that have promised exactly it, without those that have forgotten it since."""
         self.led: list[Ballot] = []
+        self.counted: dict[Ballot, int] = {}
+        """Ballot -> acceptors (bits) whose promises its leader says it counted."""
         self.handlers: dict[str, Handler] = {
             "promised": self.on_promised,
             "accepted": self.on_accepted,
@@ -250,7 +253,11 @@ class Promises:
         self._holds(agent, held)
 
     def on_leader(self, agent: int, inc: int, time_ns: int, ballot: Ballot, slot: int, value: Any, extra: Any) -> None:
-        have = self.at.get(ballot, 0).bit_count()
+        promised = self.at.get(ballot, 0)
+        if extra is not None:
+            self.counted[ballot] = counted = sum(1 << int(one) for one in set(extra))
+            promised &= counted
+        have = promised.bit_count()
         if have < self.quorum:
             self.sink.add(
                 "promise/no-quorum",
@@ -504,6 +511,9 @@ class Votes:
         if slot in self.chosen and (self.chosen[slot] is value or self.chosen[slot] == value):
             return
         promised = self.promises.at.get(ballot, 0)
+        counted = self.promises.counted.get(ballot)
+        if counted is not None:
+            promised &= counted
         highest: list[tuple[Ballot, Any]] = []
         for acceptor in self.voters:
             bit = 1 << acceptor
@@ -517,7 +527,8 @@ class Votes:
         if len(highest) < self.quorum:
             return  # promise/no-quorum has told it
         highest.sort(key=lambda vote: vote[0])
-        least = highest[self.quorum - 1][0]
+        weakest = self.quorum - 1 if counted is None else len(highest) - 1
+        least = highest[weakest][0]
         if least == NO_BALLOT:
             return
         if any(top >= least and (voted is value or voted == value) for top, voted in highest):
@@ -525,11 +536,11 @@ class Votes:
         self.sink.add(
             "vote/unsafe-value",
             f"{self.sink.name(agent)} proposes {brief(value)} in slot {slot} at {show(ballot)}; every quorum that promised "
-            f"it holds a vote of {show(least)} or higher for another value ({brief(highest[self.quorum - 1][1])})",
+            f"it holds a vote of {show(least)} or higher for another value ({brief(highest[weakest][1])})",
             time_ns,
             (agent,),
             slot,
-            (value, highest[self.quorum - 1][1]),
+            (value, highest[weakest][1]),
             ballot=ballot,
         )
 

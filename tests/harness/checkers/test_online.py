@@ -27,11 +27,11 @@ class Trace:
         self.time += 1
         self.oracles.observe(agent, self.incarnation.get(agent, 0), self.time, kind, ballot, slot, value, extra)
 
-    def lead(self, ballot: tuple[int, int], *promisers: int, slot: int = 1) -> None:
+    def lead(self, ballot: tuple[int, int], *promisers: int, slot: int = 1, counted: list[int] | None = None) -> None:
         self(ballot[1], "prepare", ballot, slot)
         for agent in promisers:
             self(agent, "promised", ballot)
-        self(ballot[1], "leader", ballot, slot)
+        self(ballot[1], "leader", ballot, slot, None, counted)
 
     def vote(self, ballot: tuple[int, int], slot: int, value: Any, *voters: int) -> None:
         for agent in voters:
@@ -340,3 +340,46 @@ def test_a_violation_names_agents_and_values() -> None:
 def test_kinds_that_no_oracle_wants_are_ignored(trace: Trace) -> None:
     trace(0, "stale", None, 0, None, 2)
     assert trace.rules == []
+
+
+def test_a_leader_that_tells_whose_promises_it_counted_is_held_to_them(trace: Trace) -> None:
+    trace.lead((1, 0), 0, 1, 2)
+    trace.propose((1, 0), 1, X)
+    trace.vote((1, 0), 1, X, 0)
+    trace.lead((2, 1), 0, 1, 2, counted=[0, 1])
+    trace.propose((2, 1), 1, Y)
+    assert trace.rules == ["vote/unsafe-value"], "1 and 2 know of no vote, but it was 0 that it asked"
+
+
+def test_a_leader_may_choose_freely_if_those_it_counted_know_of_no_vote(trace: Trace) -> None:
+    trace.lead((1, 0), 0, 1, 2)
+    trace.propose((1, 0), 1, X)
+    trace.vote((1, 0), 1, X, 0)
+    trace.lead((2, 1), 0, 1, 2, counted=[1, 2])
+    trace.propose((2, 1), 1, Y)
+    assert trace.rules == []
+
+
+def test_of_the_votes_it_was_told_a_leader_takes_the_highest(trace: Trace) -> None:
+    trace.lead((1, 0), 0, 1, 2)
+    trace.propose((1, 0), 1, X)
+    trace.vote((1, 0), 1, X, 0)
+    trace.lead((2, 1), 1, 2, counted=[1, 2])
+    trace.propose((2, 1), 1, Y)
+    trace.vote((2, 1), 1, Y, 1)
+    trace.lead((3, 0), 0, 1, 2, counted=[0, 1])
+    trace.propose((3, 0), 1, Y)
+    assert trace.rules == []
+    trace.lead((4, 2), 0, 1, 2, counted=[0, 1])
+    trace.propose((4, 2), 1, X)
+    assert trace.rules == ["vote/unsafe-value"]
+
+
+def test_a_promise_that_was_counted_and_never_given(trace: Trace) -> None:
+    trace.lead((1, 0), 0, 1, counted=[0, 2])
+    assert trace.rules == ["promise/no-quorum"]
+
+
+def test_one_promise_counted_twice(trace: Trace) -> None:
+    trace.lead((1, 0), 0, 1, 2, counted=[0, 0])
+    assert trace.rules == ["promise/no-quorum"]
