@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import msgspec
 
-from nemesis.draws import Draw, between, choice, stream, weighted
+from nemesis.draws import Draw, between, choice, stream
 from nemesis.faults import Fault, Parameter
 from nemesis.plan import Plan, members
 from nemesis.strategies.frame import Frame, framed, last_blow, spread
@@ -29,24 +29,24 @@ def generate(seed: int, frame: Frame) -> Plan:
 
 
 def _takeover(plan: Plan, draw: Draw, number: int) -> list[Fault]:
-    """What the ``number``-th takeover meets, at its Prepare or when it begins to lead."""
-    trigger = f"{ordinal(number)} {weighted(draw, {'leader': 3.0, 'prepare': 1.0})}"
-    deaf_ears = choice(draw, (0.4, 0.6, 0.8))
+    """What the ``number``-th candidate meets with its Prepare, and the ``number``-th leader with its first Accepts."""
     faults = []
-    for name, role in members(plan.cluster):
-        if role in ("replica", "acceptor") and draw() < deaf_ears:
-            faults.append(_link(plan, draw, trigger, name))
-    if draw() < 0.3:
-        kind = choice(draw, ("kill", "pause", "power"))
-        faults.append(Fault(kind, "it", trigger=trigger, duration_ns=random_length(plan, draw, kind)))
+    for event, shares in (("prepare", (0.0, 0.2, 0.4)), ("leader", (0.3, 0.6, 0.8))):
+        trigger, share = f"{ordinal(number)} {event}", choice(draw, shares)
+        for name, role in members(plan.cluster):
+            if role in ("replica", "acceptor") and draw() < share:
+                faults.append(_link(plan, draw, trigger, name))
+        if draw() < 0.15:
+            kind = choice(draw, ("kill", "pause", "power"))
+            faults.append(Fault(kind, "it", trigger=trigger, duration_ns=random_length(plan, draw, kind)))
     return faults
 
 
 def _link(plan: Plan, draw: Draw, trigger: str, peer: str) -> Fault:
     way = choice(draw, ("out", "out", "out", "in"))
-    length_ns = spread(draw, unit(plan), 0.5, 3.0)
+    length_ns = spread(draw, unit(plan), 0.3, choice(draw, (0.6, 3.0)))
     few: dict[str, Parameter] = {"way": way, "peer": peer}
-    if draw() < 0.6:
+    if draw() < 0.5:
         return Fault("drop", "it", trigger=trigger, duration_ns=length_ns, params={"probability": 1.0, **few})
     late_ns = spread(draw, unit(plan), 0.5, 4.0)
     params: dict[str, Parameter] = {"delay_ns": late_ns, "jitter_ns": spread(draw, unit(plan), 0.0, 1.0), **few}
