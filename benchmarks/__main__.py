@@ -1,14 +1,14 @@
 """``python -m benchmarks [NAME …] [--quick] [--write-docs]``: measure, print tables, keep the numbers.
 
-A benchmark is a module of this package with ``report(quick, say) -> Report``, and one row here. One that prints tables of its
-own (a click command ``main`` with ``--quick``) is run in a process of its own.
+A benchmark is a module of this package with ``report(quick, say) -> Report``; the first line of its docstring says what it
+measures. One that prints tables of its own instead (``main``, with ``--quick``) is run in a process of its own.
 """
 
 from __future__ import annotations
 
+import ast
 import datetime
 import importlib
-import importlib.util
 import subprocess
 import sys
 import tempfile
@@ -24,13 +24,8 @@ from benchmarks.measure import Machine, Report, machine
 from benchmarks.peers import PeerFailed
 from benchmarks.show import page, print_report
 
-BENCHMARKS = {
-    "real": "commits a second on real processes, side by side with PySyncObj, etcd and the package paxos",
-    "failover": "from the kill of the leader to the next answer",
-    "command_line": "how soon torture --help answers",
-    "simulator": "events and commands a second in the simulator, what each layer costs, lockstep",
-    "checkers": "operations a second through each checker",
-}
+FIRST = ("real", "failover", "command_line", "simulator")
+"""The order of these; others follow by name."""
 RESULTS = Path(__file__).parent / "results" / "latest.json"
 DOCS = ROOT / "docs" / "benchmarks.md"
 
@@ -45,9 +40,19 @@ class Result(msgspec.Struct):
     report: Report
 
 
-def present() -> list[str]:
-    """Names of the benchmarks that are here."""
-    return [name for name in BENCHMARKS if importlib.util.find_spec(f"benchmarks.{name}")]
+def benchmarks() -> dict[str, str]:
+    """Name and first line of every benchmark; nothing is imported."""
+    found = {}
+    for path in sorted(Path(__file__).parent.glob("[!_]*.py"), key=_place):
+        module = ast.parse(path.read_text())
+        functions = {node.name for node in module.body if isinstance(node, ast.FunctionDef)}
+        if functions & {"report", "main"}:
+            found[path.stem] = (ast.get_docstring(module) or "").partition("\n")[0]
+    return found
+
+
+def _place(path: Path) -> tuple[int, str]:
+    return FIRST.index(path.stem) if path.stem in FIRST else len(FIRST), path.stem
 
 
 def run(name: str, quick: bool, console: Console) -> Report:
@@ -78,10 +83,10 @@ def load_results() -> dict[str, Result]:
 def main(names: tuple[str, ...], quick: bool, write_docs: bool, list_only: bool) -> None:
     """Run the benchmarks NAME (default: all), print their tables and keep the numbers in benchmarks/results/latest.json."""
     console = Console(width=None if sys.stdout.isatty() else 140)
-    here = present()
+    here = benchmarks()
     if list_only:
         for name in here:
-            console.print(f"{name:14} {BENCHMARKS[name]}", highlight=False)
+            console.print(f"{name:14} {here[name]}", highlight=False)
         return
     unknown = [name for name in names if name not in here]
     if unknown:
@@ -90,7 +95,7 @@ def main(names: tuple[str, ...], quick: bool, write_docs: bool, list_only: bool)
     failed = False
     where = machine(Path(tempfile.gettempdir()))
     for name in names or here:
-        console.rule(f"{name}: {BENCHMARKS[name]}", align="left")
+        console.rule(f"{name}: {here[name]}", align="left")
         try:
             report = run(name, quick, console)
         except PeerFailed as error:
@@ -103,7 +108,7 @@ def main(names: tuple[str, ...], quick: bool, write_docs: bool, list_only: bool)
         RESULTS.parent.mkdir(exist_ok=True)
         RESULTS.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=1))
     if write_docs:
-        DOCS.write_text(page([(name, BENCHMARKS[name], result) for name, result in results.items() if name in here]))
+        DOCS.write_text(page([(name, about, results[name]) for name, about in here.items() if name in results]))
         console.print(f"written: {DOCS.relative_to(ROOT)}")
     if failed:
         sys.exit(1)

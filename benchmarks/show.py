@@ -46,7 +46,9 @@ def _page_lines(results: Sequence[tuple[str, str, Dated]]) -> Iterator[str]:
     yield "Ratios between systems that took turns in one run mean more than any rate here: rates move with the machine."
     for name, about, result in results:
         yield ""
-        yield f"## {name}: {about}"
+        yield f"## {name}"
+        yield ""
+        yield about
         yield ""
         yield _circumstances(result)
         if result.report.text:
