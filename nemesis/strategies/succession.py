@@ -31,7 +31,7 @@ def generate(seed: int, frame: Frame) -> Plan:
 def _takeover(plan: Plan, draw: Draw, number: int) -> list[Fault]:
     """What the ``number``-th candidate meets with its Prepare, and the ``number``-th leader with its first Accepts."""
     faults = []
-    for event, shares in (("prepare", (0.0, 0.2, 0.4)), ("leader", (0.3, 0.6, 0.8))):
+    for event, shares in (("prepare", (0.0, 0.0, 0.3)), ("leader", (0.5, 0.7, 0.9))):
         trigger, share = f"{ordinal(number)} {event}", choice(draw, shares)
         for name, role in members(plan.cluster):
             if role in ("replica", "acceptor") and draw() < share:
@@ -43,8 +43,8 @@ def _takeover(plan: Plan, draw: Draw, number: int) -> list[Fault]:
 
 
 def _link(plan: Plan, draw: Draw, trigger: str, peer: str) -> Fault:
-    way = choice(draw, ("out", "out", "out", "in"))
-    length_ns = spread(draw, unit(plan), 0.3, choice(draw, (0.6, 3.0)))
+    way = choice(draw, ("out", "out", "out", "out", "in"))
+    length_ns = spread(draw, unit(plan), 1.0, choice(draw, (2.0, 5.0)))
     few: dict[str, Parameter] = {"way": way, "peer": peer}
     if draw() < 0.5:
         return Fault("drop", "it", trigger=trigger, duration_ns=length_ns, params={"probability": 1.0, **few})
