@@ -1,24 +1,66 @@
-"""`torture check`: judge again what was recorded."""
+"""`torture check`: judge what was recorded, by this harness or by another tool."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.commands.options import emit, json_option
+from harness.commands.options import Name, emit, json_option
+from harness.errors import UserError
+
+if TYPE_CHECKING:
+    from harness.results import CheckResult
+
+
+def _models() -> list[str]:
+    from harness.checkers.linearizability.models import MODELS
+
+    return ["auto", *MODELS]
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path), default=Path("store/latest"))
+@click.argument("path", type=click.Path(path_type=Path), default=Path("store/latest"), metavar="[RUN|FILE]")
+@click.option("--format", type=click.Choice(["auto", "native", "edn", "jepsen-log"]), default="auto", show_default=True)
+@click.option(
+    "--model", type=Name("model", _models), default="auto", show_default=True, help="What the operations should mean."
+)
+@click.option("--init", metavar="VALUE", help="First value of every key, as JSON; any: not known.  [default: nothing]")
+@click.option("--key-field", metavar="FIELD", help="Field that holds the key; value: each value is [key value].")
+@click.option(
+    "--fails",
+    type=click.Choice(["did-not-happen", "differed"]),
+    help="What a failed compare-and-set means.  [default: by the format]",
+)
+@click.option(
+    "--nothing",
+    type=click.Choice(["strict", "unknown"]),
+    default="strict",
+    show_default=True,
+    help="Reading nothing: the key holds nothing, or the value is not known.",
+)
+@click.option("--steps", type=click.IntRange(1), help="Budget of the search; spent, the verdict is INCONCLUSIVE.")
+@click.option(
+    "--export",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write a run's history as FILE.edn or FILE.jsonl.",
+)
 @json_option
-def command(run: Path, as_json: bool) -> int:
-    """Judge a run from its directory alone, years later if need be. The report is written again too."""
+def command(path: Path, as_json: bool, export: Path | None, **options: Any) -> int:
+    """Judge a run from its directory alone (years later, if need be), or a history that another tool recorded.
+
+    Histories: Jepsen's history.edn, the text of Jepsen's logs, or JSON lines (docs/native-history.schema.json).
+    """
+    if path.is_file() and path.name != "plan.json":
+        return _check_file(path, as_json, options)
     from harness.commands.run import print_verdict, summary
     from harness.judgement import judge_run, render
     from harness.store import find_run
 
-    directory = find_run(run)
+    directory = find_run(path)
+    if export is not None:
+        _export(directory, export)
     results = judge_run(directory)
     warnings = render(directory)
     if as_json:
@@ -26,3 +68,57 @@ def command(run: Path, as_json: bool) -> int:
     else:
         print_verdict(results, directory, warnings)
     return results.exit_code
+
+
+def _check_file(path: Path, as_json: bool, options: dict[str, Any]) -> int:
+    import msgspec
+
+    from harness.checkers.formats.files import check_file, parse_init
+    from harness.results import EXIT_CODES
+
+    steps = options.pop("steps")
+    init = parse_init(options.pop("init"))
+    try:
+        result = check_file(path, init=init, **options, **({} if steps is None else {"steps": steps}))
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    code = EXIT_CODES[result.verdict]
+    if as_json:
+        emit({"verdict": result.verdict, "exit_code": code, "run_directory": None} | msgspec.to_builtins(result))
+    else:
+        _print(result)
+    return code
+
+
+def _print(result: CheckResult) -> None:
+    from harness.commands.run import MARKS
+
+    mark, colour = MARKS[result.verdict]
+    click.secho(f"{mark} {result.verdict}  {result.summary}", fg=colour, bold=True)
+    for violation in result.violations:
+        for operation in violation.operations:
+            click.echo("  " + "  ".join(f"{name} {value}" for name, value in operation.items() if value is not None))
+        for reason in violation.because:
+            click.echo(f"  because {reason}")
+        for name, value in violation.details.items():
+            click.echo(f"  {name.replace('_', ' ')}: {value}")
+    for note in result.stats.get("notes", ()):
+        click.echo(f"  note: {note}")
+    click.echo(f"  model {result.stats.get('model')}, engine {result.stats.get('engine')}")
+
+
+def _export(directory: Path, target: Path) -> None:
+    from harness.checkers.formats.export import write_edn, write_native
+    from harness.record import RecordedRun
+
+    history = RecordedRun(directory).history()
+    writers = {".edn": write_edn, ".jsonl": write_native}
+    writer = writers.get(target.suffix)
+    if writer is None:
+        raise UserError(f"--export {target}: the name must end in .edn (for Jepsen's tools) or .jsonl (native)")
+    try:
+        writer(target, history)
+    except OSError as error:
+        raise UserError(f"cannot write {target}: {error.strerror}") from error
