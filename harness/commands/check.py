@@ -111,9 +111,11 @@ def _print(result: CheckResult) -> None:
 
 def _export(directory: Path, target: Path) -> None:
     from harness.checkers.formats.export import write_edn, write_native
+    from harness.checkers.local_reads import LOCAL_READ
     from harness.record import RecordedRun
 
-    history = RecordedRun(directory).history()
+    # Local reads may be old by design: a checker of linearizability has no use for them.
+    history = [operation for operation in RecordedRun(directory).history() if operation.f != LOCAL_READ]
     writers = {".edn": write_edn, ".jsonl": write_native}
     writer = writers.get(target.suffix)
     if writer is None:
