@@ -36,15 +36,18 @@ TRIGGER_KINDS = ("leader", "prepare", "promised", "propose", "accepted", "chosen
 TRIGGER_COUNT_MAX = 20
 """"84th applied" says no more than a time."""
 FEW_FAULTS = 3
+MANY_FAULTS = 5
+"""With more than that left, few others are searched for."""
 SEEDS = 3
 """Under how many seeds a candidate is tried where leaving out needs luck."""
-LEAVE_OUT_REPLAYS = 40
+LEAVE_OUT_REPLAYS = 30
 """What leaving out may cost before searching takes over."""
 SEARCH_REPLAYS = 20
 SEARCHED_FAULTS = 8
 """The latest so many faults are searched."""
 ROUNDS = 2
-"""Each smaller plan is another run, in which something else can be simplified: a third round gains hardly anything."""
+"""Each smaller plan is another run, in which something else can be simplified: a third round gains hardly anything, and
+with more than a few faults even the second one costs more than it gains."""
 SHORT_NS = 2 * MILLISECOND
 
 
@@ -164,6 +167,8 @@ class Shrinker:
             self._sweep(self._cut_after_violation)
             if not any(helped):
                 return
+            if len(self.plan.faults) > FEW_FAULTS:
+                break
         self._sweep(self._without_one_fault)
 
     # -- one step -----------------------------------------------------------------------------------------------------
@@ -305,7 +310,7 @@ class Shrinker:
         """Few of the latest faults, soon after the start and under other seeds, until one such plan fails too."""
         draw = stream(f"{self.plan.seed}/shrink")
         last_replay = self.replays + SEARCH_REPLAYS
-        while len(self.plan.faults) > FEW_FAULTS and self.replays < last_replay:
+        while len(self.plan.faults) > MANY_FAULTS and self.replays < last_replay:
             latest = self._in_order()[-SEARCHED_FAULTS:]
             if len(latest) < 2:
                 return
@@ -343,12 +348,7 @@ class Shrinker:
     def _without_one_fault(self) -> Iterator[Move]:
         faults = self.plan.faults
         for index, fault in enumerate(faults):
-            left = faults[:index] + faults[index + 1 :]
-            name = repr(fault)
-            yield name, replace(self.plan, faults=left)
-            if len(faults) > FEW_FAULTS:
-                for step in range(1, SEEDS):
-                    yield f"{name}/{step}", replace(self.plan, faults=left, seed=self.plan.seed + step)
+            yield repr(fault), replace(self.plan, faults=faults[:index] + faults[index + 1 :])
 
     # -- smaller and simpler ------------------------------------------------------------------------------------------
 

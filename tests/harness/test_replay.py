@@ -173,18 +173,15 @@ def test_what_was_never_judged_has_no_record(tmp_path: Path) -> None:
     assert recorded(tmp_path) == ("", "d")
 
 
-CLEAN_AND_BROKEN = ("", "A02", "A21", "C21", "L26", "N01", "P01", "P26", "S03", "T20")
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("mutant", CLEAN_AND_BROKEN)
+@pytest.mark.parametrize("mutant", ["", "A02", "A15", "A21", "C21", "L26", "N01", "P01", "P26", "T20"])
 def test_judged_from_its_directory_a_simulated_run_gets_the_verdict_it_had_while_it_ran(
     tmp_path: Path, mutant: str
 ) -> None:
     """What the oracles saw online, and at the end of the run, the offline checkers see too."""
+    plant = Plant(mutant, hash_of(find(mutant))) if mutant else None
     broken = 0
-    for seed in range(6):
-        plant = Plant(mutant, hash_of(find(mutant))) if mutant else None
+    for seed in range(12):
         plan = generate("portfolio", seed, Frame(base=Plan(mutant=plant)))
         directory = tmp_path / str(seed)
         directory.mkdir()
@@ -193,4 +190,6 @@ def test_judged_from_its_directory_a_simulated_run_gets_the_verdict_it_had_while
         rules = {violation.rule for check in results.checks for violation in check.violations}
         assert (rule in rules) if rule else (results.verdict is not Verdict.FAIL), (seed, rule, results.sentence)
         broken += bool(rule)
+        if broken == 2:
+            break
     assert bool(broken) == bool(mutant)
