@@ -13,7 +13,7 @@ from harness.record import Operation
 
 
 def edn_value(value: Any) -> str:
-    """A value as EDN text."""
+    """A value as EDN text. Strings stay strings, also as keys of maps, so that reading it back gives the same value."""
     if value is None:
         return "nil"
     if isinstance(value, bool):
@@ -24,12 +24,8 @@ def edn_value(value: Any) -> str:
         escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
         return f'"{escaped}"'
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{_edn_key(key)} {edn_value(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{edn_value(key)} {edn_value(item)}" for key, item in value.items()) + "}"
     return "[" + " ".join(edn_value(item) for item in value) + "]"
-
-
-def _edn_key(key: Any) -> str:
-    return f":{key}" if isinstance(key, str) and key.isidentifier() else edn_value(key)
 
 
 def edn_lines(history: Iterable[Operation], *, keyed: bool = True) -> Iterator[str]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
 from harness.checkers.formats import edn, jepsen_log, native
-from harness.checkers.formats.events import Fails, FormatError, Nothing, collect
+from harness.checkers.formats.events import Event, Fails, FormatError, Nothing, collect
 from harness.checkers.linearizability.check import Engine, check, find_mistake
 from harness.checkers.linearizability.history import UNKNOWN, History, freeze
 from harness.checkers.linearizability.models import MODELS, Model
@@ -22,6 +23,17 @@ Format = Literal["auto", "native", "edn", "jepsen-log"]
 FORMATS = ("native", "edn", "jepsen-log")
 ANY = "any"
 """As ``init``: the first value is not known."""
+
+
+LOOK_AT = 200
+"""Events that are looked at to tell whether values bear keys."""
+
+
+def values_bear_keys(events: Sequence[Event]) -> bool:
+    """Whether these values can only be ``[key value]``: all are pairs, and reads are *asked* with one that holds nothing."""
+    pairs = all(isinstance(event.value, tuple) and len(event.value) == 2 and event.key is None for event in events)
+    asked = [event for event in events if event.type == "invoke" and event.f == "read"]
+    return pairs and bool(asked) and all(event.value[1] is None for event in asked)
 
 
 def sniff(path: Path) -> Format:
@@ -68,12 +80,17 @@ def read_history(
             events = edn.events(file, path, notes, field)
         else:
             events, default = jepsen_log.events(file, path, notes), "differed"
-        first = next(events, None)
-        if first is None:
+        first = list(itertools.islice(events, LOOK_AT))
+        if not first:
             raise FormatError(path, 1, f"no operation of a client in it (read as {kind})")
-        times = kind == "native" and first.time is not None
+        times = kind == "native" and first[0].time is not None
+        if key_field is None and values_bear_keys(first):
+            key_in_value = True
+            notes.append(
+                "every value is [key value], as in Jepsen's independent tests; read so (--key-field names another)"
+            )
         history = collect(
-            itertools.chain([first], events),
+            itertools.chain(first, events),
             path,
             fails=fails or default,
             nothing=nothing,

@@ -237,7 +237,7 @@ def test_a_recorded_history_can_be_exported_and_judged_again(tmp_path: Path) -> 
     assert check_file(tmp_path / "h.edn", key_field="value").verdict is Verdict.PASS
     export.write_edn(tmp_path / "plain.edn", recorded(), keyed=False)
     assert {op.key for op in read_history(tmp_path / "plain.edn").ops} == {"x", "y"}
-    assert edn.parse(edn._TOKEN.findall(export.edn_value({"tombstone": "a"})), 0)[0] == {":tombstone": "a"}
+    assert edn.parse(edn._TOKEN.findall(export.edn_value({"tombstone": "a"})), 0)[0] == {"tombstone": "a"}
 
 
 def test_the_schema_of_native_lines_is_up_to_date() -> None:
@@ -257,3 +257,33 @@ def test_clients_that_go_on_after_a_crash_are_noted(tmp_path: Path) -> None:
     history = read_history(write(tmp_path / "h.edn", text))
     assert [op.pending for op in history.ops] == [True, True]
     assert "in flight" in history.notes[0]
+
+
+def test_values_that_bear_keys_are_told_from_pairs_that_are_values(tmp_path: Path) -> None:
+    def judged(*lines: str) -> Verdict:
+        path = tmp_path / "history.edn"
+        path.write_text("\n".join(lines))
+        return check_file(path).verdict
+
+    write = "{:process 0, :type %s, :f :write, :value [%s %s]}"
+    read = "{:process 1, :type %s, :f :read, :value %s}"
+    two_keys = (
+        write % (":invoke", 1, 7),
+        write % (":ok", 1, 7),
+        read % (":invoke", "[2 nil]"),
+        read % (":ok", "[2 nil]"),
+    )
+    assert judged(*two_keys) is Verdict.PASS
+    one_register = (write % (":invoke", 1, 7), write % (":ok", 1, 7), read % (":invoke", "nil"), read % (":ok", "nil"))
+    assert judged(*one_register) is Verdict.FAIL
+
+
+def test_a_deleted_value_comes_back_from_edn_as_it_was(tmp_path: Path) -> None:
+    rows = [
+        Operation("invoke", 1, 1, 1, "delete", "k", "gone"),
+        Operation("ok", 2, 1, 1, "delete", "k", "gone"),
+        Operation("invoke", 3, 2, 1, "read", "k"),
+        Operation("ok", 4, 2, 1, "read", "k", {"tombstone": "gone"}),
+    ]
+    export.write_edn(tmp_path / "history.edn", rows)
+    assert check_file(tmp_path / "history.edn").verdict is Verdict.PASS
