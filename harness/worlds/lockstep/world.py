@@ -229,7 +229,7 @@ class LockstepProcess(SimulatedProcess):
         try:
             self.link.put(encode(order))
             return decode_answer(self.link.get())
-        except EOFError as error:
+        except (EOFError, OSError) as error:
             raise HarnessFault(f"the process of {self.name} ended although nobody killed it") from error
 
 

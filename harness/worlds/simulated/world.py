@@ -23,6 +23,7 @@ from harness.checkers import endgame
 from harness.checkers.online import OnlineOracles
 from harness.clients.open_loop import OpenLoop
 from harness.cluster_setup import AgentSpec, agent_specs, agents_playing, make_client_config, make_config, make_parts
+from harness.errors import HarnessFault
 from harness.record import AgentEvent, FaultEvent, Operation
 from harness.results import Violation
 from harness.workloads.mixed import MixedWorkload
@@ -306,6 +307,8 @@ class SimulatedWorld:
                 self._carry_out(process)
         except Died:
             pass
+        except HarnessFault:
+            raise
         except StorageFault as fault:
             self._stopped_by_disk(process, fault)
         except ProtocolViolation as violation:
@@ -429,6 +432,8 @@ class SimulatedWorld:
                 self._carry_out(process)
         except Died:
             pass
+        except HarnessFault:
+            raise
         except StorageFault as fault:
             self._stopped_by_disk(process, fault)
         except ProtocolViolation as violation:
