@@ -1,0 +1,119 @@
+"""The end of a run: what it must reject, and near misses it must accept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from harness.checkers.endgame import Ledger, case_of, judge
+from harness.record import Command, FaultEvent, Operation
+from nemesis.plan import SECOND, Plan
+
+CLIENT = 7
+NAMES = {0: "r0", 1: "r1", 2: "r2"}
+X = Command(CLIENT, 1, 1, "write", "k", "x")
+Y = Command(CLIENT, 2, 1, "write", "k", "y")
+HEALED = 10 * SECOND
+
+
+class Run:
+    """A healthy run of three replicas that executed X and Y; tests bend it."""
+
+    def __init__(self) -> None:
+        self.ledger = Ledger(NAMES, frozenset(NAMES))
+        self.faults = [FaultEvent(HEALED, "end", -1, "heal", (), {})]
+        self.history = [
+            Operation("invoke", 1, CLIENT, 1, "write", "k", "x", 1),
+            Operation("ok", 5, CLIENT, 1, "write", "k", "x"),
+            Operation("invoke", HEALED + 1, CLIENT, 2, "write", "k", "y", HEALED + 1),
+            Operation("ok", HEALED + 5, CLIENT, 2, "write", "k", "y"),
+        ]
+        self.choose(1, (X,), 3)
+        self.choose(2, (Y,), HEALED + 3)
+        for agent in NAMES:
+            self.observe("applied", agent, 4, 1, (X,), [1, []])
+            self.observe("applied", agent, HEALED + 4, 2, (Y,), [2, []])
+
+    def observe(self, kind: str, agent: int, time_ns: int, slot: int, value: Any = None, extra: Any = None) -> None:
+        self.ledger.handlers[kind](agent, 1, time_ns, None, slot, value, extra)
+
+    def choose(self, slot: int, value: Any, time_ns: int) -> None:
+        self.observe("chosen", 0, time_ns, slot, value)
+
+    @property
+    def rules(self) -> set[str]:
+        case = case_of(Plan(), self.ledger, self.history, self.faults, {CLIENT: 0})
+        return {violation.rule for violation in judge(case)}
+
+
+@pytest.fixture
+def run() -> Run:
+    return Run()
+
+
+def test_a_healthy_run(run: Run) -> None:
+    assert run.rules == set()
+
+
+def test_a_command_nobody_asked_for(run: Run) -> None:
+    run.choose(3, (Command(9, 1, 1, "write", "k", "z"),), HEALED + 6)
+    assert run.rules == {"validity/not-requested"}
+
+
+def test_a_no_op_is_asked_for_by_nobody_and_allowed(run: Run) -> None:
+    run.choose(3, (), HEALED + 6)
+    assert run.rules == set()
+
+
+def test_a_command_executed_twice(run: Run) -> None:
+    run.choose(3, (Y,), HEALED + 6)
+    run.observe("applied", 0, HEALED + 7, 3, (Y,), [3, []])
+    assert "exactly-once/executed-twice" in run.rules
+
+
+def test_a_command_chosen_twice_and_skipped(run: Run) -> None:
+    run.choose(3, (Y,), HEALED + 6)
+    run.observe("applied", 0, HEALED + 7, 3, (Y,), [2, [[0, "duplicate"]]])
+    assert run.rules == set()
+
+
+def test_an_acknowledged_write_a_majority_lost(run: Run) -> None:
+    for agent in (0, 1):
+        run.observe("started", agent, HEALED + 9, 0, None, {"commit": 1})
+    assert {"durability/acknowledged-lost", "liveness/not-converged"} <= run.rules
+
+
+def test_an_answer_that_the_log_does_not_give(run: Run) -> None:
+    run.history[2:2] = [
+        Operation("invoke", 6, CLIENT + 1, 1, "read", "k", None, 6),
+        Operation("ok", 8, CLIENT + 1, 1, "read", "k", "z"),
+    ]
+    read = Command(CLIENT + 1, 1, 1, "read", "k")
+    run.ledger.log[2], run.ledger.log[3] = run.ledger.log[2], run.ledger.log[2]
+    run.ledger.log.pop(2)
+    run.choose(2, (read,), 7)
+    assert "witness/answer-differs" in run.rules
+
+
+def test_a_client_that_gets_no_answer_after_the_heal(run: Run) -> None:
+    run.history[-1] = Operation("info", HEALED + SECOND, CLIENT, 2, "write", "k", "y", error="timeout")
+    run.history.append(Operation("invoke", HEALED + 5 * SECOND, CLIENT + 1, 1, "read", "k", None, 1))
+    assert "liveness/no-progress" in run.rules
+
+
+def test_a_gap_in_the_log(run: Run) -> None:
+    run.choose(4, (), HEALED + 6)
+    assert run.rules == {"liveness/gap"}
+
+
+def test_leaders_that_come_after_all_was_settled(run: Run) -> None:
+    run.observe("leader", 1, HEALED + SECOND // 2, 3)
+    assert run.rules == set()
+    run.observe("leader", 2, HEALED + 3 * SECOND // 2, 3)
+    assert run.rules == {"liveness/unsettled"}
+
+
+def test_an_operation_invoked_twice_is_the_clients_fault(run: Run) -> None:
+    run.history.append(Operation("invoke", HEALED + 6, CLIENT, 2, "write", "k", "y", HEALED + 6))
+    assert "record/history" in run.rules
