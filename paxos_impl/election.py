@@ -4,7 +4,8 @@ Rules
 * Try only after an election timeout without a leader, drawn anew each time (equal timeouts duel for ever).
 * **Pre-vote**: ask a quorum whether it would promise before raising the round, so that a node that returns from a
   partition does not depose a healthy leader.
-* **Backoff**: after each lost try wait longer, at random (Paxos Made Simple, section 2.4).
+* **Backoff**: after each lost try wait longer, at random (Paxos Made Simple, section 2.4). A poll without a quorum is no lost
+  try: it disturbs nobody, and who was cut off must not sleep on after the heal.
 * **Next ballot**: a round above every one seen, own node; the round is durable before its Prepare leaves (lastTried).
 * **Check-quorum**: a leader that no longer hears a quorum within an election timeout steps down.
 * A leader or candidate that sees a higher ballot steps down, and never takes over somebody else's ballot.
@@ -109,7 +110,6 @@ class Election(Agent):
         if self.state == PREPARING:
             self.on_phase_1_timeout()
             return
-        self.failures = min(self.failures + 1, 6) if self.state == POLLING else self.failures
         self.ask_for_pre_votes()
 
     def on_phase_1_timeout(self) -> None:

@@ -3,8 +3,8 @@ before any of this code runs on real processes.
 
 What it covers: schedules of the whole portfolio of strategies, half of them collapsed (3 or 5 replicas), half classic (2
 proposers, 3 or 5 acceptors, 2 learners); 0.4 s of load and faults each, on 2 keys with 3 clients at 60 operations a second;
-snapshots every 10, 30 or 100 slots or none, pages of 4 or 64 kB, windows of 1, 4 or 16; then heal, 1.2 s for liveness, a
-power cut of all nodes, 1.2 s to come back, and the judgement of what was acknowledged. Over the ten thousand about
+snapshots every 10, 30 or 100 slots or none, pages of 4 or 64 kB, windows of 1, 4 or 16; then heal, 1.5 s for liveness, a
+power cut of all nodes, 1.5 s to come back, and the judgement of what was acknowledged. Over the ten thousand about
 12,000 power cuts (half of them of the final kind), 5,000 kills, 5,000 partitions, 5,000 pauses, disk and clock faults.
 One in a hundred is run twice: their digests are equal. About 280 s of one core.
 
@@ -30,7 +30,7 @@ BATCH = 25
 def task(seed: int) -> Task:
     deployment: Any = ("collapsed", "classic")[seed % 2]
     frame = Frame(
-        base=Plan(settle_ns=1200 * MILLISECOND),
+        base=Plan(settle_ns=1500 * MILLISECOND),
         deployment=deployment,
         duration_ns=400 * MILLISECOND,
         workload=Workload(clients=3, rate=60.0, keys=2),
