@@ -90,10 +90,11 @@ class MatrixRow(msgspec.Struct, frozen=True):
     killed: int
     schedules_mean: float
     """Schedules run by kills (all trials): the estimate of the mean that survivors, too, count in."""
-    schedules_median: float
-    schedules_p95: float
-    events_median: float
-    events_p95: float
+    schedules_median: float | None
+    """None, here and below: that trial outlived its budget."""
+    schedules_p95: float | None
+    events_median: float | None
+    events_p95: float | None
     rules: dict[str, int]
     """Rule that fired first -> trials."""
     seen_by_clients: int
@@ -369,14 +370,22 @@ def _row(name: str, strategy: str, trials: list[Trial]) -> MatrixRow:
         len(trials),
         len(kills),
         sum(trial.schedules for trial in trials) / max(1, len(kills)),
-        median(schedules),
-        _p95(schedules),
-        median(events),
-        _p95(events),
+        _finite(median(schedules)),
+        _finite(_p95(schedules)),
+        _finite(median(events)),
+        _finite(_p95(events)),
         dict(Counter(trial.rule for trial in kills).most_common()),
         sum(bool(trial.client_rule) for trial in kills),
         max(trial.schedules for trial in trials),
     )
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _or_infinite(value: float | None) -> float:
+    return math.inf if value is None else value
 
 
 def _p95(values: list[float]) -> float:
@@ -480,7 +489,7 @@ def document(recorded: Recorded) -> str:
         "code. *Clients*: share of the kills that the history alone, without traces and logs, shows as well.",
         "",
         f"{len(real)} planted bugs and pairs measured with the portfolio, {len(killed)} of them killed in every trial; "
-        f"median of the medians: {_number(median([row.schedules_median for row in real])) if real else '-'} schedules.",
+        f"median of the medians: {_number(_finite(median([_or_infinite(row.schedules_median) for row in real]))) if real else '-'} schedules.",
         "",
         "| id | bug | family | trials | killed | schedules: median | p95 | events: median | p95 | fired first | clients |",
         "|---|---|---|---:|---:|---:|---:|---:|---:|---|---:|",
@@ -524,5 +533,5 @@ def _strategies(rows: Sequence[MatrixRow]) -> list[str]:
     return lines
 
 
-def _number(value: float) -> str:
-    return "over the budget" if math.isinf(value) else f"{value:,.0f}" if value >= 10 else f"{value:g}"
+def _number(value: float | None) -> str:
+    return "over the budget" if value is None else f"{value:,.0f}" if value >= 10 else f"{value:g}"
