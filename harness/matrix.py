@@ -482,6 +482,7 @@ def document(recorded: Recorded) -> str:
     rows = [row for row in recorded.rows if row.strategy == "portfolio"]
     real = [row for row in rows if not is_equivalent(find(row.mutant))]
     killed = [row for row in real if row.killed == row.trials]
+    typical = _number(_finite(median([_or_infinite(row.schedules_median) for row in real]))) if real else "-"
     lines = [
         "# The kill matrix",
         "",
@@ -489,7 +490,7 @@ def document(recorded: Recorded) -> str:
         "code. *Clients*: share of the kills that the history alone, without traces and logs, shows as well.",
         "",
         f"{len(real)} planted bugs and pairs measured with the portfolio, {len(killed)} of them killed in every trial; "
-        f"median of the medians: {_number(_finite(median([_or_infinite(row.schedules_median) for row in real]))) if real else '-'} schedules.",
+        f"median of the medians: {typical} schedules.",
         "",
         "| id | bug | family | trials | killed | schedules: median | p95 | events: median | p95 | fired first | clients |",
         "|---|---|---|---:|---:|---:|---:|---:|---:|---|---:|",

@@ -16,6 +16,7 @@ from paxos_impl.mutants.registry import (
     place_of,
     plant,
 )
+from paxos_impl.mutants.rules import RULE_METHODS
 from paxos_impl.mutants.waiting import PAIRS, WAITING
 from paxos_impl.parts import CORRECT
 
@@ -101,3 +102,9 @@ def test_a_mutant_of_ones_own(tmp_path: Path) -> None:
         find(f"{file}:X2")
     with pytest.raises(MutantError, match="no such file"):
         find(f"{tmp_path}/none.py:X1")
+
+
+def test_the_rule_methods_are_there() -> None:
+    for place, methods in RULE_METHODS.items():
+        for name in methods:
+            assert callable(getattr(getattr(CORRECT, place), name, None)), f"{place}.{name}"

@@ -1,0 +1,40 @@
+"""The rule methods: small named methods of the protocol code, each one rule of the papers. Mutants override them."""
+
+from __future__ import annotations
+
+RULE_METHODS: dict[str, tuple[str, ...]] = {
+    "acceptor": (
+        "precedes", "may_promise", "make_promise", "log_promise", "promise_content", "promise_pages", "may_accept",
+        "raise_promise", "has_voted", "cast_vote", "log_vote", "chosen_in_log", "may_pre_vote", "on_stable", "cut",
+        "checkpoint", "recover_checkpoint", "recover_promise", "recover_vote", "is_stale",
+    ),
+    "proposer": (
+        "is_quorum", "next_ballot", "note_round", "log_round", "recover_round", "election_wait_ns", "backoff_factor",
+        "ask_for_pre_votes", "on_phase_1_timeout", "hears_quorum", "must_yield", "step_down", "follow", "known_prefix",
+        "first_slot_to_prepare", "counts_promise", "promise_quorum", "inherit", "top_slot", "slots_to_close",
+        "value_to_propose", "is_in_progress", "refuse", "next_batch", "counts_accepted", "slots_acknowledged", "is_chosen",
+        "release", "learn_chosen", "advance_commit", "commit_index", "on_truncated", "retransmit", "value_to_retransmit",
+        "stable_slot", "on_stepped_down",
+    ),
+    "promise_book": ("add", "complete"),
+    "learner": (
+        "is_chosen_vote", "note_commit", "on_second_value", "log_chosen", "chosen_in_log", "apply_ready", "may_apply",
+        "answers_clients", "answer", "catch_up_peer", "values_to_serve", "wants_snapshot", "snapshot_content",
+        "same_snapshot", "pages_to_fetch", "assemble", "may_install", "install", "restore", "cut", "cut_slot",
+        "recover_chosen",
+    ),
+    "replica": ("outcome_of", "progress", "chosen_in_log", "learned", "checkpoint", "on_checkpoint_durable"),
+    "tally": ("add", "counted_under"),
+    "state_machine": (
+        "open", "without_session", "is_duplicate", "answer_again", "remember", "session_to_evict", "cached", "image",
+        "restore",
+    ),
+    "store": ("read", "matches", "append", "snapshot", "restore"),
+    "log": (
+        "frame", "on_failed_append", "begin_sync", "end_of_sync", "end_sync", "on_failed_sync", "checkpoint_order",
+        "read_checkpoint", "read_record", "is_intact", "on_bad_record", "durable_after_recovery",
+    ),
+    "gate": ("may_leave", "durable_offset", "release_durable"),
+    "client": ("next_seq", "answers", "is_definite_failure", "must_turn_away", "next_server"),
+}  # fmt: skip
+"""Place in ``Parts`` -> methods."""
