@@ -2,11 +2,11 @@
 before any of this code runs on real processes.
 
 What it covers: schedules of the whole portfolio of strategies, half of them collapsed (3 or 5 replicas), half classic (2
-proposers, 3 or 5 acceptors, 2 learners); 0.4 s of load and faults each, on 2 keys with 3 clients at 60 operations a second;
-snapshots every 10, 30 or 100 slots or none, pages of 4 or 64 kB, windows of 1, 4 or 16; then heal, 1.5 s for liveness, a
-power cut of all nodes, 1.5 s to come back, and the judgement of what was acknowledged. Over the ten thousand about
-12,000 power cuts (half of them of the final kind), 5,000 kills, 5,000 partitions, 5,000 pauses, disk and clock faults.
-One in a hundred is run twice: their digests are equal. About 280 s of one core.
+proposers, 3 or 5 acceptors, 2 learners); 0.35 s of load and faults each, on 2 keys with 3 clients at 60 operations a second;
+snapshots every 10, 30 or 100 slots or none, pages of 4 or 64 kB, windows of 1, 4 or 16; then heal, 1.3 s for liveness, a
+power cut of all nodes, 1.3 s to come back, and the judgement of what was acknowledged. Over the ten thousand about
+25,000 power cuts (ten thousand of them the final ones), 5,000 kills, partitions and pauses each, disk and clock faults.
+One in a hundred is run twice: their digests are equal. About five minutes of one core.
 
 What it does not cover: long runs (logs of more than some hundred slots), large states, real time.
 """
@@ -30,9 +30,9 @@ BATCH = 25
 def task(seed: int) -> Task:
     deployment: Any = ("collapsed", "classic")[seed % 2]
     frame = Frame(
-        base=Plan(settle_ns=1500 * MILLISECOND),
+        base=Plan(settle_ns=1300 * MILLISECOND),
         deployment=deployment,
-        duration_ns=400 * MILLISECOND,
+        duration_ns=350 * MILLISECOND,
         workload=Workload(clients=3, rate=60.0, keys=2),
     )
     return Task("portfolio", seed, deployment, plan=generate("portfolio", seed, frame))
