@@ -8,13 +8,14 @@ which write it saw. Appends have keys of their own.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable
+from itertools import accumulate
 from typing import Any
 
 import msgspec
 
 from nemesis.plan import Workload
-
 
 READS = ("read", "local-read")
 
@@ -33,11 +34,10 @@ class MixedWorkload:
 
     def __init__(self, workload: Workload, draw: Callable[[], float], writer: str) -> None:
         total = sum(workload.mix.values())
-        self._steps: list[tuple[float, str]] = []
-        reached = 0.0
-        for f, share in workload.mix.items():
-            reached += share / total
-            self._steps.append((reached, f))
+        self._functions = list(workload.mix)
+        self._limits = list(accumulate(share / total for share in workload.mix.values()))
+        """Ascending up to 1: a draw stands for the first function whose limit is above it."""
+        self._appends = "append" in workload.mix
         self._keys = workload.keys
         self._pad = workload.value_bytes
         self._draw = draw
@@ -47,9 +47,9 @@ class MixedWorkload:
 
     def next(self) -> Intent:
         at = self._draw()
-        f = next((name for limit, name in self._steps if at < limit), self._steps[-1][1])
+        f = self._functions[min(bisect_right(self._limits, at), len(self._functions) - 1)]
         number = int(self._draw() * self._keys)
-        if f == "append" or (f in READS and self._draw() < 0.2 and any(name == "append" for _, name in self._steps)):
+        if f == "append" or (f in READS and self._draw() < 0.2 and self._appends):
             return Intent(f, f"list{number}", None if f in READS else self._unique())
         key = f"key{number}"
         if f in READS:
