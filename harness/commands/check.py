@@ -22,7 +22,13 @@ def _models() -> list[str]:
 
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path), default=Path("store/latest"), metavar="[RUN|FILE]")
-@click.option("--format", type=click.Choice(["auto", "native", "edn", "jepsen-log"]), default="auto", show_default=True)
+@click.option(
+    "--format",
+    type=click.Choice(["auto", "native", "edn", "jepsen-log"]),
+    default="auto",
+    show_default=True,
+    help="Of a history; auto: by its name and content.",
+)
 @click.option(
     "--model", type=Name("model", _models), default="auto", show_default=True, help="What the operations should mean."
 )

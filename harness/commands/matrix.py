@@ -37,7 +37,7 @@ PLAIN_EVERY_S = 10.0
 )
 @click.option("--budget", type=click.IntRange(1), default=5000, show_default=True, help="Most schedules of a trial.")
 @click.option("--trials", type=click.IntRange(1), help="Trials each.  [default: 20 of the portfolio, 5 of any other]")
-@click.option("--jobs", type=click.IntRange(1), default=2, show_default=True)
+@click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Worker processes.")
 @click.option(
     "--state",
     type=click.Path(path_type=Path, dir_okay=False),

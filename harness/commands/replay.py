@@ -19,7 +19,7 @@ from harness.commands.options import emit, json_option, mutant_option, plant_of
     show_default=True,
     help="lockstep: real processes and logs, stepped by the simulator; free: real time.",
 )
-@click.option("--tries", type=click.IntRange(1), default=1, show_default=True)
+@click.option("--tries", type=click.IntRange(1), default=1, show_default=True, help="How often it is run.")
 @mutant_option
 @json_option
 def command(path: Path, world: str, tries: int, mutant: str | None, as_json: bool) -> int:

@@ -31,7 +31,13 @@ PLAIN_EVERY_S = 5.0
 @click.command()
 @click.option("--runs", type=click.IntRange(1), help="So many schedules.  [default: 1000, without --for]")
 @click.option("--for", "length", type=Duration(), help="As many schedules as this time allows.")
-@click.option("--strategy", type=Name("strategy", strategy_names), default="portfolio", show_default=True)
+@click.option(
+    "--strategy",
+    type=Name("strategy", strategy_names),
+    default="portfolio",
+    show_default=True,
+    help="What makes the plans; `torture list strategies` tells them.",
+)
 @click.option(
     "--seed", type=int, default=0, show_default=True, help="Seed of the first schedule; the next ones count up."
 )
