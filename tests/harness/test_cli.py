@@ -1,0 +1,375 @@
+"""The command line: every command answers, says in one JSON object what it found, and ends with the code that is documented."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+import psutil
+import pytest
+
+from harness.cli import COMMANDS, LazyGroup, main, torture
+from harness.simulated_run import write_simulated_run
+from nemesis.faults import Fault
+from nemesis.plan import MILLISECOND, Plan, Plant, Workload, encode_plan, load_plan
+from paxos_impl.mutants.registry import find, hash_of
+
+MS = MILLISECOND
+TORTURE = [sys.executable, "-c", "from harness.cli import main; main()"]
+BUGS = """
+from paxos_impl.mutants.registry import mutant
+from paxos_impl.proposer import Proposer
+
+@mutant("MINE", "a minority is enough", rule="quorum", breaks="A")
+class OneIsEnough(Proposer):
+    def is_quorum(self, *args, **options):
+        return True
+"""
+
+
+class Ended(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        assert self.out.count("\n") == 1, self.out
+        told: dict[str, Any] = json.loads(self.out)
+        return told
+
+
+Call = Callable[..., Ended]
+
+
+@pytest.fixture
+def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    """Runs the command line in an empty directory."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*args: object) -> Ended:
+        with pytest.raises(SystemExit) as ended:
+            main([str(arg) for arg in args])
+        out, err = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return Ended(ended.value.code, out, err)
+
+    return run
+
+
+def small(mutant: str = "", *faults: Fault) -> Plan:
+    return Plan(
+        seed=1,
+        duration_ns=300 * MS,
+        settle_ns=600 * MS,
+        workload=Workload(clients=2, rate=50.0),
+        faults=faults or (Fault("kill", "leader", at_ns=150 * MS, duration_ns=50 * MS),),
+        mutant=Plant(mutant, hash_of(find(mutant))) if mutant else None,
+    )
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Path:
+    path = tmp_path / "good.json"
+    path.write_bytes(encode_plan(small()))
+    return path
+
+
+@pytest.fixture
+def bad(tmp_path: Path) -> Path:
+    path = tmp_path / "bad.json"
+    path.write_bytes(encode_plan(small("P01")))
+    return path
+
+
+@pytest.fixture
+def failed_run(tmp_path: Path) -> Path:
+    path = tmp_path / "store" / "test" / "run"
+    path.mkdir(parents=True)
+    write_simulated_run(small("P01"), path)
+    return path
+
+
+# Help and wrong usage.
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(call: Call, command: str) -> None:
+    ended = call(command, "--help")
+    assert ended.code == 0
+    assert f"torture {command}" in ended.out or "Usage:" in ended.out
+    assert "--json" in ended.out
+
+
+def test_the_first_help_lists_every_command(call: Call) -> None:
+    ended = call("--help")
+    assert ended.code == 0
+    assert all(command in ended.out for command in COMMANDS)
+    assert "Exit codes" in ended.out
+
+
+def test_every_option_has_a_help_text() -> None:
+    group = torture
+    assert isinstance(group, LazyGroup)
+    context = click.Context(group)
+    silent = [
+        f"{name} {option.opts[-1]}"
+        for name in COMMANDS
+        for command in [group.get_command(context, name)]
+        if command is not None
+        for option in command.params
+        if isinstance(option, click.Option) and not option.help
+    ]
+    assert silent == []
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (["simulat"], "'simulate'"),
+        (["simulate", "--strategy", "swrm"], "did you mean 'swarm'?"),
+        (["simulate", "--sed", "3"], "--seed"),
+        (["simulate", "--mutant", "Z99"], "no mutant 'Z99'"),
+        (["simulate", "--mutant", "nothing.py:X"], "nothing.py: no such file"),
+        (["simulate", "--for", "soon"], "write 500ms, 60s, 2m or 1h"),
+        (["simulate", "--runs", "0"], "0 is not in the range"),
+        (["simulate", "--cluster", "tcp://127.0.0.1:1", "--runs", "1"], "no Dask scheduler answers"),
+        (["replay", "nothing.json"], "no such plan file or run directory: nothing.json"),
+        (["replay"], "Missing argument"),
+        (["shrink", "nothing.json"], "no such plan file or run directory"),
+        (["check", "nothing"], "no such run directory: nothing; `torture list`"),
+        (["report", "nothing"], "no such run directory: nothing"),
+        (["run", "--plan", "nothing.json"], "no such plan file: nothing.json"),
+        (["run", "--faults", "kil"], "did you mean 'kill'?"),
+        (["run", "--mix", "read"], "is not F=SHARE"),
+        (["list", "mutant"], "'mutants'"),
+    ],
+)
+def test_a_mistake_of_the_user_ends_with_2_and_says_what_to_do(call: Call, args: list[str], told: str) -> None:
+    ended = call(*args)
+    assert ended.code == 2
+    assert told in ended.err
+    assert "Traceback" not in ended.err
+    assert ended.out == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ('{\n"seed": x}', "line 2, column 9: not JSON"),
+        (
+            '{"faults": [{"kind": "kill", "at_ns": 1}, {"kind": "kil", "at_ns": 1}]}',
+            "faults[1].kind: unknown fault 'kil'",
+        ),
+        ('{"seeed": 1}', "'seed'"),
+        ('{"faults": [{"kind": "kill", "trigger": "first leaderr"}]}', "leaderr"),
+        ('{"workload": {"clients": "many"}}', "workload.clients: expected int, got str"),
+    ],
+)
+@pytest.mark.parametrize("command", ["replay", "shrink", "run"])
+def test_a_bad_plan_file_says_where_it_is_bad(call: Call, tmp_path: Path, command: str, text: str, where: str) -> None:
+    (tmp_path / "plan.json").write_text(text)
+    ended = call(command, *(["--plan"] if command == "run" else []), "plan.json")
+    assert ended.code == 2
+    assert "plan.json" in ended.err
+    assert where in ended.err
+
+
+def test_a_store_that_cannot_be_written_is_told(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for command in (["simulate", "--runs", "1"], ["run", "--duration", "1s"]):
+        ended = call(*command, "--store", "file/store")
+        assert ended.code == 2
+        assert "--store" in ended.err
+
+
+def test_a_fault_of_the_harness_ends_with_70(call: Call, good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*args: object, **options: object) -> None:
+        raise RuntimeError("never seen before")
+
+    monkeypatch.setattr("harness.replay.simulated", broken)
+    ended = call("replay", good)
+    assert ended.code == 70
+    assert "never seen before" in ended.err
+    assert "please report it" in ended.err
+
+
+# What the commands say.
+
+
+def test_simulate_tells_of_a_campaign(call: Call) -> None:
+    ended = call("simulate", "--runs", 3, "--jobs", 1, "--strategy", "calm", "--nodes", 3, "--json")
+    told = ended.json
+    assert (ended.code, told["exit_code"], told["verdict"], told["runs"], told["failures"]) == (0, 0, "PASS", 3, 0)
+    assert Path(told["run_directory"], "rows.jsonl").exists()
+
+
+def test_simulate_finds_a_planted_bug_and_keeps_it_to_be_replayed_shrunk_and_checked(call: Call) -> None:
+    ended = call("simulate", "--runs", 4, "--jobs", 1, "--mutant", "P01", "--json")
+    assert ended.code == 1
+    assert ended.json["verdict"] == "FAIL"
+    kept = ended.json["clusters"][0]["run_directory"]
+    again = call("replay", kept, "--json")
+    assert again.code == 0
+    assert again.json["reproduced"] == 1
+    assert call("check", kept).code == 1
+    shrunk = call("shrink", kept, "--json")
+    assert shrunk.code == 0
+    assert shrunk.json["faults_after"] == 0
+    assert call("replay", shrunk.json["plan"]).code == 1
+
+
+def test_a_planted_bug_of_a_file_works_everywhere(call: Call, tmp_path: Path, good: Path) -> None:
+    (tmp_path / "bugs.py").write_text(BUGS)
+    campaign = call("simulate", "--runs", 4, "--jobs", 1, "--mutant", "bugs.py:MINE", "--json")
+    assert campaign.code == 1
+    assert call("replay", campaign.json["clusters"][0]["run_directory"]).code == 0
+    assert call("replay", good, "--mutant", "bugs.py:MINE").code == 1
+    shrunk = call("shrink", good, "--mutant", "bugs.py:MINE", "--json")
+    assert shrunk.code == 0
+    assert load_plan(Path(shrunk.json["plan"])).mutant == Plant("bugs.py:MINE", hash_of(find("bugs.py:MINE")))
+    (tmp_path / "bugs.py").write_text(BUGS.replace("return True", "return bool(args) or True"))
+    changed = call("replay", shrunk.json["plan"])
+    assert changed.code == 2
+    assert "not the one the plan was made with" in changed.err
+
+
+def test_replay_of_a_plan(call: Call, good: Path, bad: Path) -> None:
+    ended = call("replay", good, "--tries", 2, "--json")
+    told = ended.json
+    assert (ended.code, told["verdict"], told["tries"], told["deterministic"]) == (0, "PASS", 2, True)
+    assert len(told["digest"]) == 32
+    assert call("replay", good).code == 0
+    ended = call("replay", bad)
+    assert ended.code == 1
+    assert "promise/no-quorum" in ended.out or "no-quorum" in ended.out
+
+
+def test_replay_in_lockstep_gives_the_same_digest(call: Call, bad: Path) -> None:
+    here, there = (call("replay", bad, "--world", world, "--json").json for world in ("simulated", "lockstep"))
+    assert here["digest"] == there["digest"]
+    assert here["results"] == there["results"]
+
+
+def test_replay_of_a_run_says_whether_it_was_as_recorded(call: Call, failed_run: Path, good: Path) -> None:
+    ended = call("replay", failed_run)
+    assert ended.code == 0
+    assert "1 of 1 tries as recorded" in ended.out
+    (failed_run / "plan.json").write_bytes(good.read_bytes())
+    assert call("replay", failed_run).code == 3
+
+
+def test_shrink_tells_what_is_left(call: Call, bad: Path, tmp_path: Path) -> None:
+    ended = call("shrink", bad, "--out", "small")
+    assert ended.code == 0
+    assert "from 1 to 0 faults" in ended.out
+    assert sorted(path.name for path in (tmp_path / "small").iterdir()) == ["shrunk.json", "test_shrunk.py"]
+
+
+def test_shrink_of_a_plan_that_passes_ends_with_3(call: Call, good: Path) -> None:
+    assert call("shrink", good).code == 3
+    ended = call("shrink", good, "--json")
+    assert (ended.code, ended.json["exit_code"], ended.json["verdict"]) == (3, 3, "PASS")
+
+
+def test_check_and_report_of_a_run(call: Call, failed_run: Path) -> None:
+    ended = call("check", failed_run, "--json")
+    assert (ended.code, ended.json["verdict"], ended.json["world"]) == (1, "FAIL", "simulated")
+    assert "torture replay" in ended.json["reproduce"]
+    ended = call("report", failed_run, "--json")
+    assert (ended.code, ended.json["verdict"]) == (0, "FAIL")
+    assert Path(ended.json["report"]).exists()
+
+
+def test_a_run_on_real_processes(call: Call, good: Path) -> None:
+    ended = call("run", "--plan", good, "--json")
+    told = ended.json
+    assert told["world"] == "free"
+    assert told["exit_code"] == ended.code
+    assert (told["verdict"], ended.code) in (
+        ("PASS", 0),
+        ("INCONCLUSIVE", 3),
+    )  # the fault is over before a leader is there
+    listed = call("list", "--json").json["runs"]
+    assert [row["run"] for row in listed] == [told["run_directory"]]
+    assert [row["verdict"] for row in listed] == [told["verdict"]]
+
+
+@pytest.mark.parametrize("what", ["strategies", "mutants", "faults", "checks"])
+def test_list_tells_what_there_is(call: Call, what: str) -> None:
+    rows = call("list", what, "--json").json[what]
+    assert len(rows) > 5
+    text = call("list", what)
+    assert text.code == 0
+    assert text.out.count("\n") == len(rows) + 1
+
+
+def test_an_empty_store_lists_nothing(call: Call) -> None:
+    ended = call("list")
+    assert ended.code == 0
+    assert "no runs in store" in ended.out
+
+
+def test_doctor_examines_this_machine(call: Call) -> None:
+    ended = call("doctor", "--json")
+    assert ended.code == ended.json["exit_code"]
+    assert len(ended.json["findings"]) > 3
+
+
+def test_matrix_measures_one_bug(call: Call) -> None:
+    ended = call("matrix", "--ids", "P01", "--budget", 30, "--trials", 1, "--jobs", 1, "--json")
+    assert (ended.code, ended.json["exit_code"]) == (0, 0)
+
+
+# The process itself.
+
+
+def test_an_interrupted_campaign_keeps_what_there_is_and_ends_with_130(tmp_path: Path) -> None:
+    command = [*TORTURE, "simulate", "--runs", "100000", "--jobs", "2", "--strategy", "calm", "--json"]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    campaign = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True)
+    try:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and not list(tmp_path.glob("store/campaign/*/rows.jsonl")):
+            time.sleep(0.05)
+        time.sleep(1.0)
+        workers = psutil.Process(campaign.pid).children(recursive=True)
+        campaign.send_signal(signal.SIGINT)
+        out, _ = campaign.communicate(timeout=120)
+    finally:
+        campaign.kill()
+        campaign.wait()
+    told = json.loads(out)
+    assert campaign.returncode == 130
+    assert (told["verdict"], told["exit_code"], told["interrupted"]) == ("INCONCLUSIVE", 130, True)
+    rows = Path(tmp_path, told["run_directory"], "rows.jsonl").read_bytes().splitlines()
+    assert len(rows) == told["runs"]
+    _gone, alive = psutil.wait_procs(workers, timeout=30)
+    assert alive == []
+
+
+def test_help_imports_nothing_heavy() -> None:
+    script = (
+        "import sys\n"
+        "from harness.cli import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        "heavy = {'numpy', 'pandas', 'matplotlib', 'hypothesis', 'rich', 'distributed', 'psutil'} & set(sys.modules)\n"
+        "sys.exit(', '.join(sorted(heavy)) or None)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_a_reader_that_goes_away_is_no_fault_of_the_harness() -> None:
+    command = f"{sys.executable} -c 'from harness.cli import main; main()' list mutants | head -1"
+    ended = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert "broke" not in ended.stderr
+    assert "Traceback" not in ended.stderr
