@@ -5,9 +5,9 @@ Rules
 * With a planted bug, every accepted plan must also *pass on the unmodified code*, else it would show something else.
 * It ends when no fault can be left out any more. The other moves are tried in rounds, at most ``ROUNDS``.
 
-Order: what comes after the violation is cut off; *leaps* keep only the latest few faults; faults are left out (delta
-debugging); a plan that still has many is *searched* for few of them that do it under another seed; the run moves towards
-its beginning; cluster, clients, operations and keys get smaller; faults get simpler; times become triggers.
+Order: what comes after the violation is cut off; *leaps* keep only the latest few faults; a plan that still has many is
+*searched* for few of them that do it under another seed; faults are left out (delta debugging); the run moves towards its
+beginning; cluster, clients, operations and keys get smaller; faults get simpler; times become triggers.
 
 Random streams are one for each link and fault. Even so a fault that is left out moves everything after it, since whoever
 leads then is another; a bug that needs luck goes away, and only other seeds bring it back. Hence leaps and search.
@@ -41,7 +41,7 @@ MANY_FAULTS = 5
 SEEDS = 3
 """Under how many seeds a candidate is tried where leaving out needs luck."""
 LEAVE_OUT_REPLAYS = 30
-"""What leaving out may cost before searching takes over."""
+"""Most replays of delta debugging; what is left then is tried one by one at the end."""
 SEARCH_REPLAYS = 20
 SEARCHED_FAULTS = 8
 """The latest so many faults are searched."""
@@ -158,8 +158,10 @@ class Shrinker:
     def _until_nothing_helps(self) -> None:
         self._sweep(self._cut_after_violation)
         self._leap()
+        draw = stream(f"{self.plan.seed}/shrink")
+        self._search(draw)
         self._leave_out_faults()
-        self._search()
+        self._search(draw)
         self._sweep(self._cut_after_violation)
         sweeps = (self._without_one_fault, self._smaller_runs, self._simpler_faults, self._triggers)
         for _ in range(ROUNDS):
@@ -290,11 +292,13 @@ class Shrinker:
         """Delta debugging: leave out ever smaller pieces, the earliest first; single ones under a few seeds."""
         pieces = 2
         last_replay = self.replays + LEAVE_OUT_REPLAYS
-        while len(self.plan.faults) > 1 and self.replays < last_replay:
+        while len(self.plan.faults) > 1:
             faults = self.plan.faults
             size = max(1, (len(faults) + pieces - 1) // pieces)
             seeds = SEEDS if size == 1 and len(faults) > FEW_FAULTS else 1
             for start in range(0, len(faults), size):
+                if self.replays >= last_replay:
+                    return
                 left = faults[:start] + faults[start + size :]
                 if any(
                     self._works(replace(self.plan, faults=left, seed=self.plan.seed + step)) for step in range(seeds)
@@ -306,9 +310,8 @@ class Shrinker:
                     return
                 pieces = min(len(faults), pieces * 2)
 
-    def _search(self) -> None:
+    def _search(self, draw: Draw) -> None:
         """Few of the latest faults, soon after the start and under other seeds, until one such plan fails too."""
-        draw = stream(f"{self.plan.seed}/shrink")
         last_replay = self.replays + SEARCH_REPLAYS
         while len(self.plan.faults) > MANY_FAULTS and self.replays < last_replay:
             latest = self._in_order()[-SEARCHED_FAULTS:]
