@@ -20,6 +20,7 @@ import functools
 import hashlib
 import itertools
 import multiprocessing
+import os
 import signal
 import threading
 import time
@@ -242,7 +243,9 @@ def first_difference(one: list[Any], other: list[Any]) -> str:
 
 def local_executor(jobs: int) -> Executor:
     """Processes of this machine. Fork: workers share the imported code, and the caller has no threads yet."""
-    return ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("fork"), initializer=_ignore_interrupts)
+    return ProcessPoolExecutor(
+        jobs, mp_context=multiprocessing.get_context("fork"), initializer=_begin_worker, initargs=(os.getpid(),)
+    )
 
 
 Progress = Callable[["CampaignState"], None]
@@ -467,5 +470,9 @@ def _on_alarm(signum: int, frame: FrameType | None) -> None:
     raise Hang
 
 
-def _ignore_interrupts() -> None:
+def _begin_worker(parent: int) -> None:
+    """A worker dies with its campaign, however that ends, and leaves Ctrl-C to it."""
+    from paxos_impl.process.host import die_with_parent
+
+    die_with_parent(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
