@@ -1,0 +1,58 @@
+"""The standard workload: shares, unique values, keys of their own for appends."""
+
+from __future__ import annotations
+
+from collections import Counter
+from random import Random
+
+import pytest
+
+from harness.workloads.mixed import Intent, MixedWorkload
+from nemesis.plan import DEFAULT_MIX, Workload
+
+DRAWS = 20_000
+
+
+def intents(workload: Workload, seed: int = 1) -> list[Intent]:
+    mixed = MixedWorkload(workload, Random(seed).random, "w")
+    return [mixed.next() for _ in range(DRAWS)]
+
+
+def test_functions_come_in_the_shares_of_the_mix() -> None:
+    counts = Counter(intent.f for intent in intents(Workload()))
+    total = sum(DEFAULT_MIX.values())
+    for f, share in DEFAULT_MIX.items():
+        assert counts[f] / DRAWS == pytest.approx(share / total, abs=0.02)
+
+
+def test_weights_need_not_add_up_to_one() -> None:
+    assert {intent.f for intent in intents(Workload(mix={"read": 30.0}))} == {"read"}
+    counts = Counter(intent.f for intent in intents(Workload(mix={"read": 3.0, "write": 1.0})))
+    assert counts["read"] / DRAWS == pytest.approx(0.75, abs=0.02)
+
+
+def test_the_highest_draw_is_a_function_too() -> None:
+    mixed = MixedWorkload(Workload(mix={"read": 0.1, "write": 0.2, "cas": 0.7}), lambda: 1.0 - 2**-53, "w")
+    assert mixed.next().f == "cas"
+
+
+def test_every_value_is_unique_and_names_its_writer() -> None:
+    values = [intent.value for intent in intents(Workload()) if intent.value is not None]
+    assert len(values) == len(set(values))
+    assert all(value.startswith("w") for value in values)
+
+
+def test_appended_keys_are_never_written_otherwise() -> None:
+    found = intents(Workload())
+    appended = {intent.key for intent in found if intent.f == "append"}
+    written = {intent.key for intent in found if intent.f in ("write", "cas", "delete")}
+    read = {intent.key for intent in found if intent.f == "read"}
+    assert appended and not appended & written
+    assert appended <= read and written <= read
+
+
+def test_a_compare_and_set_expects_what_was_seen_last() -> None:
+    mixed = MixedWorkload(Workload(keys=1, mix={"cas": 1.0}), Random(1).random, "w")
+    assert mixed.next().expected is None
+    mixed.saw("key0", "seen")
+    assert mixed.next().expected == "seen"
