@@ -15,17 +15,16 @@ from __future__ import annotations
 
 import concurrent.futures
 import math
-import multiprocessing
-import signal
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
 import msgspec
 
+from harness.campaign import local_executor
 from harness.errors import UserError
 from harness.results import Violation
 from harness.time_limit import Hang, time_limit
@@ -299,15 +298,6 @@ def run_tasks(
     except KeyboardInterrupt:
         interrupted = True
     return summarise(trials, interrupted)
-
-
-def local_executor(jobs: int) -> Executor:
-    """Processes of this machine, forked: workers share the imported code, and the caller has no threads yet."""
-    return ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("fork"), initializer=_ignore_interrupts)
-
-
-def _ignore_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _key(trial: Trial) -> tuple[str, str, int]:
