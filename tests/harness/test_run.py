@@ -167,11 +167,6 @@ def test_several_client_processes_share_the_load_and_what_is_too_much_is_shed(tm
     assert {status.phase for status in statuses} >= {"torture", "settle"}
 
 
-@pytest.mark.parametrize("mutant", ["S01"])
-def test_a_planted_bug_is_found_on_real_processes(tmp_path: Path, mutant: str) -> None:
-    pass
-
-
 def test_a_plan_that_cannot_be_run_is_refused_before_anything_starts(tmp_path: Path) -> None:
     with pytest.raises(PlanError, match=r"faults\[0\]"):
         run_real(plan_of(Fault("earthquake", at_ns=1)), tmp_path)

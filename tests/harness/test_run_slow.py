@@ -1,0 +1,167 @@
+"""Long runs on real processes: a storm of kills, and planted bugs that must be found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from harness.judgement import judge_run
+from harness.record import RecordedRun
+from harness.results import Results, Verdict
+from harness.run import run_real
+from nemesis.faults import Fault
+from nemesis.plan import Cluster, Disk, Limits, Plan, Plant, Timing, Workload
+from nemesis.strategies import generate
+from nemesis.strategies.frame import Frame
+
+MS = 1_000_000
+SECOND = 1_000_000_000
+TIMING = Timing(
+    heartbeat_ns=20 * MS,
+    election_timeout_ns=100 * MS,
+    retransmit_ns=50 * MS,
+    client_retry_ns=100 * MS,
+    operation_timeout_ns=500 * MS,
+)
+BASE = Plan(
+    name="test",
+    settle_ns=20 * SECOND,
+    timing=TIMING,
+    disk=Disk(kind="memory"),
+    workload=Workload(clients=8, rate=400.0),
+)
+
+pytestmark = pytest.mark.slow
+
+
+def told(results: Results) -> str:
+    return "\n".join(f"{check.name}: {check.verdict}: {check.summary}" for check in results.checks)
+
+
+def storm(rounds: int) -> Iterator[Fault]:
+    """Each round kills all but the leader ten times in a row, then the leader: the followers die while it goes on."""
+    at_ns = 500 * MS
+    for _ in range(rounds):
+        for _ in range(10):
+            yield Fault("kill", target="others", at_ns=at_ns)
+            at_ns += 60 * MS
+        yield Fault("kill", target="leader", at_ns=at_ns)
+        at_ns += 400 * MS
+
+
+def test_a_thousand_kills_under_full_load_wedge_nothing_and_lose_nothing(tmp_path: Path) -> None:
+    faults = tuple(storm(50))
+    plan = replace(
+        BASE,
+        faults=faults,
+        duration_ns=(faults[-1].at_ns or 0) + SECOND,
+        workload=Workload(clients=16, rate=0.0, keys=100, mix={"read": 0.3, "write": 0.5, "cas": 0.2}),
+        limits=Limits(snapshot_every=100, keep_slots=20),
+    )
+    outcome = run_real(plan, tmp_path)
+    assert outcome.errors == ()
+    events = RecordedRun(outcome.directory).faults()
+    dead = [seen for event in events if event.edge == "begin" and event.fault >= 0 for seen in event.evidence.values()]
+    assert sum(isinstance(seen, dict) and seen.get("state") == "gone" for seen in dead) >= 1000
+    assert [event for event in events if event.kind == "exit"] == [], (
+        "an agent ended by itself: a torn message would do that"
+    )
+    results = judge_run(outcome.directory)
+    checks = {check.name: check for check in results.checks}
+    assert {name: check.summary for name, check in checks.items() if check.verdict is Verdict.FAIL} == {}
+    assert checks["durability"].verdict is Verdict.PASS, told(results)
+    assert checks["liveness"].verdict is Verdict.PASS, told(results)
+    assert results.counts["by_type"]["ok"] > 1000
+
+
+def _first_leader_forgets(fault: Fault, *more: Fault) -> Iterator[Plan]:
+    for seed in range(4):
+        yield replace(BASE, seed=seed, faults=(*more, fault), duration_ns=3 * SECOND)
+
+
+def promise_not_logged() -> Iterator[Plan]:
+    """Who promised is killed when its promise has made a leader, before any vote raises it in the log."""
+    return _first_leader_forgets(Fault("kill", "others", trigger="first leader", duration_ns=50 * MS))
+
+
+def answers_before_sync() -> Iterator[Plan]:
+    """The power goes when a promise has made a leader and is not synced yet."""
+    slow = Fault("slow_sync", "all", at_ns=0, duration_ns=2 * SECOND, params={"delay_ns": 60 * MS})
+    again = Fault("kill", "leader", at_ns=800 * MS, duration_ns=SECOND)
+    return _first_leader_forgets(Fault("power", "others", trigger="2nd leader", duration_ns=50 * MS), slow, again)
+
+
+def quorum_too_small() -> Iterator[Plan]:
+    """Each side of a partition takes itself for a majority."""
+    for seed in range(4):
+        cut = Fault("partition", "leader", at_ns=SECOND, duration_ns=SECOND)
+        yield replace(BASE, seed=seed, faults=(cut,), duration_ns=3 * SECOND)
+
+
+def accept_without_promise() -> Iterator[Plan]:
+    """r2 hears the old leader late: it votes for the new one, whose Prepare it missed, and then for the old one again."""
+    only_r2: dict[str, int | float | str] = {"way": "out", "peer": "r2"}
+    for seed in range(6):
+        yield replace(
+            BASE,
+            seed=seed,
+            limits=Limits(snapshot_every=0),
+            duration_ns=5 * SECOND,
+            faults=(
+                Fault("clock_drift", "agent:r1", at_ns=0, duration_ns=400 * MS, params={"rate": 0.1}),
+                Fault("clock_drift", "agent:r2", at_ns=0, duration_ns=3000 * MS, params={"rate": 0.1}),
+                Fault(
+                    "delay",
+                    "agent:r0",
+                    at_ns=500 * MS,
+                    duration_ns=1500 * MS,
+                    params={**only_r2, "delay_ns": 2600 * MS, "jitter_ns": 0},
+                ),
+                Fault("pause", "agent:r0", at_ns=1800 * MS, duration_ns=250 * MS),
+                Fault(
+                    "drop",
+                    "it",
+                    trigger="agent r1 prepare",
+                    duration_ns=300 * MS,
+                    params={**only_r2, "probability": 1.0},
+                ),
+            ),
+        )
+
+
+def ballots_mixed() -> Iterator[Plan]:
+    cluster = Cluster(deployment="classic")
+    for seed in range(1, 9):
+        base = replace(BASE, cluster=cluster)
+        plan = generate("aimed", seed, Frame(base, "classic", 3, 6 * SECOND, base.workload))
+        yield replace(plan, timing=TIMING, disk=BASE.disk)
+
+
+@pytest.mark.parametrize(
+    ("mutant", "plans"),
+    [
+        ("A01", promise_not_logged),
+        ("A03", answers_before_sync),
+        ("A04", accept_without_promise),
+        ("P01", quorum_too_small),
+        ("L01", ballots_mixed),
+    ],
+)
+def test_a_planted_bug_is_found_and_the_correct_code_is_not_blamed(mutant: str, plans: object, tmp_path: Path) -> None:
+    assert callable(plans)
+    tried = []
+    for plan in plans():
+        found = judge_run(run_real(replace(plan, mutant=Plant(mutant)), tmp_path).directory)
+        tried.append(told(found))
+        if found.verdict is Verdict.FAIL:
+            break
+    else:
+        raise AssertionError("\n\n".join(tried))
+    assert found.exit_code == 1
+    violation = next(violation for check in found.checks for violation in check.violations)
+    assert violation.agents
+    clean = judge_run(run_real(plan, tmp_path).directory)
+    assert clean.verdict is not Verdict.FAIL, told(clean)
