@@ -298,6 +298,25 @@ class Case:
         return own[-1] if own else None
 
     @cached_property
+    def positions_before_cut(self) -> dict[str, int]:
+        """Learner -> the slot its state covered when the final power cut began; empty if there was none."""
+        if self.final_cut is None:
+            return {}
+        begin_ns, _ = self.final_cut
+        last: dict[str, tuple[int, int]] = {}
+        for (name, incarnation), rows in self.decided.items():
+            if name not in self.roster.learner_names or incarnation < last.get(name, (-1, 0))[0]:
+                continue
+            for row in rows:
+                if row.time_ns >= begin_ns:
+                    break
+                if row.kind in ("applied", "installed"):
+                    last[name] = (incarnation, row.slot)
+                elif row.kind == "started" and isinstance(row.extra, dict):
+                    last[name] = (incarnation, int(row.extra.get("commit", 0)))
+        return {name: slot for name, (_, slot) in last.items()}
+
+    @cached_property
     def final_cut(self) -> tuple[int, int] | None:
         """Begin and end of the power cut of everything at the end of the run."""
         own = [event for event in self.faults if event.fault == -1 and event.kind == "power"]

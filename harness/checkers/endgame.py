@@ -37,6 +37,8 @@ class Ledger:
         """Slot -> who applied it first."""
         self.position: dict[int, tuple[int, int]] = {}
         """Learner -> (incarnation, slot its state covers)."""
+        self.before_cut: dict[int, int] = {}
+        """``position`` when the final power cut began."""
         self.leaders: list[tuple[int, int]] = []
         """(time, agent) of each beginning leadership."""
         self.handlers = {
@@ -46,6 +48,10 @@ class Ledger:
             "started": self.on_started,
             "leader": self.on_leader,
         }
+
+    def mark_cut(self) -> None:
+        """The final power cut is about to begin."""
+        self.before_cut = {agent: slot for agent, (_, slot) in self.position.items()}
 
     def on_chosen(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
         if slot not in self.log:
@@ -89,6 +95,7 @@ def case_of(
     case = Case(_Memory(history, faults), plan)
     case.deterministic = True
     case.places = places
+    case.positions_before_cut = {ledger.names[agent]: slot for agent, slot in ledger.before_cut.items()}
     case.log = {slot: _recorded(chosen) for slot, chosen in sorted(ledger.log.items())}
     case.applied_rows = {slot: [first] for slot, first in ledger.applied.items()}
     case.trace = {

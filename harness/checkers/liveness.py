@@ -37,7 +37,7 @@ def check(case: Case) -> CheckResult:
         *_no_progress(asked, healed, bound, case.ended_ns),
         *_not_settled(case, healed, bound),
         *_not_converged(case, healed),
-        *((*_gap(case), *_unsettled(case, healed)) if case.deterministic else ()),
+        *((*_gap(case), *_unsettled(case, healed), *_apart(case, healed)) if case.deterministic else ()),
     ]
     stats = {
         "healed_ns": healed,
@@ -126,6 +126,28 @@ def _not_settled(case: Case, healed: int, bound: int) -> Iterable[Violation]:
                 sentence=f"not every client got an answer within {bound / 1e9:g} s of the heal",
                 time_ns=event.time_ns,
                 details={"waited_ns": event.time_ns - healed, **event.evidence},
+            )
+
+
+def _apart(case: Case, healed: int) -> Iterable[Violation]:
+    """Learners that lagged behind when the load had ended, before the final power cut made them begin anew."""
+    excused = {
+        name
+        for row in case.faults
+        if row.kind == "corrupt" or (row.fault >= 0 and row.time_ns > healed)
+        for name in row.targets
+    }
+    positions = {name: slot for name, slot in case.positions_before_cut.items() if name not in excused}
+    furthest = max(positions.values(), default=0)
+    for name, slot in positions.items():
+        if slot < furthest:
+            yield Violation(
+                rule="liveness/not-converged",
+                sentence=f"after the load had ended learner {name} stayed at slot {slot}, others reached {furthest}",
+                time_ns=healed + case.plan.settle_ns,
+                slot=furthest,
+                agents=(name,),
+                details={"positions": positions},
             )
 
 

@@ -243,6 +243,7 @@ class SimulatedWorld:
         return frozenset(broken)
 
     def _final_power_cut(self) -> None:
+        self.ledger.mark_cut()
         evidence = self.power_cut([process.id for process in self.processes], "lost", self.plan.seed)
         self._record_fault("begin", FINAL, "power", self._names(), evidence)
         for process in self.processes:

@@ -117,3 +117,14 @@ def test_leaders_that_come_after_all_was_settled(run: Run) -> None:
 def test_an_operation_invoked_twice_is_the_clients_fault(run: Run) -> None:
     run.history.append(Operation("invoke", HEALED + 6, CLIENT, 2, "write", "k", "y", HEALED + 6))
     assert "record/history" in run.rules
+
+
+def test_a_learner_that_lagged_until_the_final_power_cut(run: Run) -> None:
+    run.ledger.before_cut = {0: 2, 1: 2, 2: 1}
+    assert run.rules == {"liveness/not-converged"}
+
+
+def test_a_learner_that_was_left_broken_may_lag(run: Run) -> None:
+    run.ledger.before_cut = {0: 2, 1: 2, 2: 1}
+    run.faults.append(FaultEvent(HEALED + 4 * SECOND, "end", 0, "pause", ("r2",), {}))
+    assert run.rules == set()
