@@ -27,12 +27,12 @@ STRATEGIES: dict[str, Strategy] = {
     name: Strategy(name, about, f"nemesis.strategies.{name}", weight)
     for name, about, weight in (
         ("calm", "no fault at all: what fails here fails by itself", 0.02),
-        ("fast_uniform", "a fault about every election timeout, of any kind, length and target", 0.3),
-        ("swarm", "as fast_uniform, each plan with a random subset of the kinds and its own pace", 0.2),
-        ("aimed", "at the leader, at the quorum's edge, between append and sync, by triggers", 0.26),
-        ("untimely", "few faults, each on one message: lost, held back long, or arriving again late", 0.08),
-        ("pct", "links slowed by random priorities that change a few times: causal chains overtake each other", 0.06),
-        ("succession", "leader after leader is heard by few: lost, late, one-sided messages at each takeover", 0.14),
+        ("fast_uniform", "a fault about every election timeout, of any kind, length and target", 0.16),
+        ("swarm", "as fast_uniform, each plan with a random subset of the kinds and its own pace", 0.16),
+        ("aimed", "at the leader, at the quorum's edge, between append and sync, by triggers", 0.3),
+        ("untimely", "few faults, each on one message: lost, held back long, or arriving again late", 0.1),
+        ("pct", "links slowed by random priorities that change a few times: causal chains overtake each other", 0.08),
+        ("succession", "leader after leader is heard by few: lost, late, one-sided messages at each takeover", 0.22),
         ("power_sweep", "one power cut at one append or sync of one agent, lost or torn", 0.08),
         ("portfolio", "all of the above, by their weights", 0.0),
         ("jepsen", "for comparison: one kind at a time, a fault every five election timeouts or slower", 0.0),
