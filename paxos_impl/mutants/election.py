@@ -16,6 +16,8 @@ from paxos_impl.proposer import Proposer
     breaks="A",
     source="the seed package; phxpaxos #145",
     oracle="ballot",
+    difficulty="deep",
+    deployments=("classic",),
 )
 class RoundNotLogged(Proposer):
     def log_round(self, ballot: Ballot) -> None:
@@ -182,6 +184,8 @@ class IgnoresRoundsSeen(Proposer):
     paper="The Part-Time Parliament, 2.3",
     breaks="A",
     oracle="ballot",
+    difficulty="deep",
+    deployments=("classic",),
 )
 class RoundNotRecovered(Proposer):
     def recover_round(self, round_: int) -> None:

@@ -76,7 +76,8 @@ class PromiseBeforeSync(Gate):
     breaks="A",
     oracle="ballot",
     seen_in="worlds with power cuts",
-    difficulty="hard",
+    difficulty="deep",
+    deployments=("classic",),
 )
 class PrepareBeforeSync(Gate):
     def may_leave(self, message: AnyMessage, offset: int) -> bool:
