@@ -89,9 +89,8 @@ def promise_not_logged() -> Iterator[Plan]:
 
 def answers_before_sync() -> Iterator[Plan]:
     """The power goes when a promise has made a leader and is not synced yet."""
-    slow = Fault("slow_sync", "all", at_ns=0, duration_ns=2 * SECOND, params={"delay_ns": 60 * MS})
-    again = Fault("kill", "leader", at_ns=800 * MS, duration_ns=SECOND)
-    return _first_leader_forgets(Fault("power", "others", trigger="2nd leader", duration_ns=50 * MS), slow, again)
+    slow = Fault("slow_sync", "others", trigger="first prepare", duration_ns=300 * MS, params={"delay_ns": 100 * MS})
+    return _first_leader_forgets(Fault("power", "others", trigger="first leader", duration_ns=50 * MS), slow)
 
 
 def quorum_too_small() -> Iterator[Plan]:
