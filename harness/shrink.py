@@ -43,6 +43,8 @@ SEEDS = 3
 LEAVE_OUT_REPLAYS = 30
 """Most replays of delta debugging; what is left then is tried one by one at the end."""
 SEARCH_REPLAYS = 20
+PATIENT_REPLAYS = 150
+"""The same for what leaving out could not shrink: rare bugs, on which more time is well spent."""
 SEARCHED_FAULTS = 8
 """The latest so many faults are searched."""
 ROUNDS = 2
@@ -159,9 +161,9 @@ class Shrinker:
         self._sweep(self._cut_after_violation)
         self._leap()
         draw = stream(f"{self.plan.seed}/shrink")
-        self._search(draw)
+        self._search(draw, SEARCH_REPLAYS)
         self._leave_out_faults()
-        self._search(draw)
+        self._search(draw, PATIENT_REPLAYS)
         self._sweep(self._cut_after_violation)
         sweeps = (self._without_one_fault, self._smaller_runs, self._simpler_faults, self._triggers)
         for _ in range(ROUNDS):
@@ -310,17 +312,28 @@ class Shrinker:
                     return
                 pieces = min(len(faults), pieces * 2)
 
-    def _search(self, draw: Draw) -> None:
-        """Few of the latest faults, soon after the start and under other seeds, until one such plan fails too."""
-        last_replay = self.replays + SEARCH_REPLAYS
+    def _search(self, draw: Draw, replays: int) -> None:
+        """Few of the latest faults, soon after the start and under other seeds, until one such plan fails too; in between,
+        all but a few under other seeds."""
+        last_replay = self.replays + replays
         while len(self.plan.faults) > MANY_FAULTS and self.replays < last_replay:
             latest = self._in_order()[-SEARCHED_FAULTS:]
             if len(latest) < 2:
                 return
             count = between(draw, 1, min(FEW_FAULTS, len(latest) - 1))
+            if draw() < 0.4:
+                self._works(self._thinned(draw))
+                continue
             # Half of the time just the latest: what broke the rule is more often near.
             chosen = latest[-count:] if draw() < 0.5 else sorted(sample(draw, latest, count))
             self._works(self._early(chosen, draw))
+
+    def _thinned(self, draw: Draw) -> Plan:
+        """Without one to three of the faults."""
+        faults = self.plan.faults
+        out = sample(draw, range(len(faults)), between(draw, 1, 3))
+        kept = tuple(fault for index, fault in enumerate(faults) if index not in out)
+        return replace(self.plan, faults=kept, seed=self.plan.seed + 1 + below(draw, 1_000_000))
 
     def _early(self, chosen: list[int], draw: Draw) -> Plan:
         """The chosen faults alone, moved to soon after the first election, aimed at whoever plays the same part then."""
