@@ -69,3 +69,14 @@ def render(directory: Path) -> list[str]:
         return list(render_run(directory).warnings)
     except Exception as error:
         return [f"the report could not be written: {type(error).__name__}: {error}"]
+
+
+def index_store(store: Path) -> list[str]:
+    """Write the page that lists the store's runs; returns warnings."""
+    try:
+        from reports.index import write_index
+
+        write_index(store)
+    except Exception as error:
+        return [f"{store / 'index.html'} could not be written: {type(error).__name__}: {error}"]
+    return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,7 +66,7 @@ def command(plan_file: Path | None, store: Path, as_json: bool, **options: Any) 
     Clients issue requests while processes are killed, stopped and slowed, links cut and disturbed, and the power fails.
     Everything is healed at the end, also after Ctrl-C.
     """
-    from harness.judgement import judge_run, render
+    from harness.judgement import index_store, judge_run, render
     from harness.run import run_real
 
     plan = _plan(plan_file, options)
@@ -78,7 +79,9 @@ def command(plan_file: Path | None, store: Path, as_json: bool, **options: Any) 
     if watch is not None:
         click.echo("judging …", err=True)
     results = judge_run(outcome.directory)
-    warnings = render(outcome.directory)
+    if results.verdict == "PASS":
+        shutil.rmtree(outcome.directory / "data", ignore_errors=True)
+    warnings = [*render(outcome.directory), *index_store(store)]
     if as_json:
         emit(summary(results, outcome.directory) | {"warnings": warnings})
     else:
