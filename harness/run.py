@@ -10,10 +10,8 @@ Rules
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
-import tempfile
 import threading
 import time
 import traceback
@@ -26,6 +24,7 @@ from typing import Any
 import msgspec
 
 from harness.errors import HarnessFault, UserError
+from harness.memory import memory_directory
 from harness.record import FaultEvent, RowWriter
 from harness.store import environment, link_latest, new_run_directory, write_environment, write_plan
 from harness.worlds.real.cluster import RealWorld
@@ -35,8 +34,6 @@ from nemesis.port import Evidence
 
 STEP_S = 0.05
 PROGRESS_NS = 100_000_000
-MEMORY = Path("/dev/shm")
-MEMORY_PREFIX = "paxos-torture-"
 CLIENT_PROCESSES_MAX = 2
 CLIENTS_PER_PROCESS = 64
 
@@ -333,14 +330,5 @@ def _data_directory(plan: Plan, directory: Path) -> Iterator[Path]:
     if plan.disk.kind == "disk":
         yield directory / "data"
         return
-    _sweep_memory()
-    with tempfile.TemporaryDirectory(prefix=f"{MEMORY_PREFIX}{os.getpid()}-", dir=MEMORY) as data:
-        yield Path(data)
-
-
-def _sweep_memory() -> None:
-    """Remove what killed runs have left behind."""
-    for path in MEMORY.glob(f"{MEMORY_PREFIX}*"):
-        owner = path.name.removeprefix(MEMORY_PREFIX).partition("-")[0]
-        if owner.isdigit() and not Path(f"/proc/{owner}").exists():
-            shutil.rmtree(path, ignore_errors=True)
+    with memory_directory() as data:
+        yield data

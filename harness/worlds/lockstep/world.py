@@ -10,9 +10,7 @@ What is not real here: time, the network, and SIGSTOP (a stopped agent simply ge
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -20,6 +18,7 @@ from typing import Any
 
 from harness.cluster_setup import AgentSpec
 from harness.errors import HarnessFault
+from harness.memory import memory_directory
 from harness.worlds.lockstep.agent import run_in_child
 from harness.worlds.lockstep.talk import Answer, FileChange, Order, decode_answer, encode
 from harness.worlds.simulated.disk import SimulatedDisk
@@ -31,8 +30,6 @@ from paxos_impl.log import LogCorrupted, StorageFault
 from paxos_impl.messages import AnyMessage
 from paxos_impl.parts import Parts
 from paxos_impl.process.mailbox import SeqQueue
-
-MEMORY = Path("/dev/shm")
 
 
 class LockstepDisk(SimulatedDisk):
@@ -261,12 +258,8 @@ class LockstepWorld(SimulatedWorld):
 
 def run_in_lockstep(plan: Plan, **options: Any) -> SimulatedRun:
     """Run a plan on real processes, stepped by the simulator. Options as for ``SimulatedWorld``."""
-    base = MEMORY if os.access(MEMORY, os.W_OK) else Path(tempfile.gettempdir())
-    directory = Path(tempfile.mkdtemp(prefix="paxos-lockstep-", dir=base))
-    try:
+    with memory_directory() as directory:
         return LockstepWorld(plan, directory, **options).run()
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _as_raised(name: str, text: str) -> Exception:

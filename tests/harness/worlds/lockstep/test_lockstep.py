@@ -15,8 +15,8 @@ import msgspec
 import psutil
 import pytest
 
+from harness import memory as memory_directories
 from harness.errors import HarnessFault
-from harness.worlds.lockstep import world as lockstep
 from harness.worlds.lockstep.world import LockstepProcess, LockstepWorld, run_in_lockstep
 from harness.worlds.simulated.world import simulate
 from nemesis.faults import Fault
@@ -52,7 +52,7 @@ def of_portfolio(seed: int) -> Plan:
 @pytest.fixture
 def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where logs live while a test runs."""
-    monkeypatch.setattr(lockstep, "MEMORY", tmp_path)
+    monkeypatch.setattr(memory_directories, "MEMORY", tmp_path)
     return tmp_path
 
 
