@@ -9,7 +9,6 @@ Reports, ten a second: ``["progress", {...}]``, see ``ClientProcess.progress``.
 from __future__ import annotations
 
 import gc
-import select
 import sys
 import time
 from pathlib import Path
@@ -61,13 +60,9 @@ class ClientProcess:
 
     def run(self) -> int:
         """Until the network is gone; returns the exit code."""
-        poll = select.poll()
-        poll.register(self.mailbox.queue, select.POLLIN)
         try:
             while not self.finished:
-                frames = self.mailbox.receive_all(FRAMES_AT_ONCE)
-                if not frames and poll.poll(self._timeout_ms()):
-                    frames = self.mailbox.receive_all(FRAMES_AT_ONCE)
+                frames = self.mailbox.receive_all(FRAMES_AT_ONCE, self._timeout_ms())
                 self._step(frames, time.monotonic_ns())
         except EOFError:
             pass

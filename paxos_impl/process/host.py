@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import select
 import signal
 import sys
 import time
@@ -136,12 +135,8 @@ class Host:
         """Returns when told to stop."""
         node, mailbox, now_ns = self.node, self.mailbox, self.panel.now_ns
         receive, receive_all = node.receive, mailbox.receive_all
-        poll = select.poll()
-        poll.register(mailbox.queue, select.POLLIN)
         while True:
-            frames = receive_all(FRAMES_AT_ONCE)
-            if not frames and not node.wants_sync and poll.poll(self._timeout_ms()):
-                frames = receive_all(FRAMES_AT_ONCE)
+            frames = receive_all(FRAMES_AT_ONCE, 0 if node.wants_sync else self._timeout_ms())
             now = now_ns()
             deadline = node.deadline_ns()
             if deadline is not None and deadline <= now:

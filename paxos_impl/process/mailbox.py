@@ -169,6 +169,9 @@ class Mailbox:
         self.incarnation = incarnation
         self.dropped = 0
         """Frames for which the network had no room."""
+        readable = select.poll()
+        readable.register(queue_, select.POLLIN)
+        self._poll = readable.poll
 
     def send_all(self, outbox: Sequence[tuple[int, AnyMessage]]) -> None:
         """Send (target, message) pairs, one frame a target if they fit. What has no room is lost, as on any network."""
@@ -192,12 +195,18 @@ class Mailbox:
         for frame in encode_frames(self.address, self.incarnation, CONTROL_ADDRESS, content):
             self.queue.put(frame)
 
-    def receive_all(self, limit: int) -> list[bytes]:
-        """Up to ``limit`` frames that are at hand. Raises EOFError when the network is gone."""
-        receive = self.queue.receive
+    def receive_all(self, limit: int, timeout_ms: float | None = 0) -> list[bytes]:
+        """Up to ``limit`` frames that are at hand; waits ``timeout_ms`` for the first (None: without end). Raises EOFError when
+        the network is gone."""
+        # Asking whether there is another frame takes a fifth of the time that an exception takes to say there is none.
+        poll = self._poll
         frames: list[bytes] = []
+        if not poll(timeout_ms):
+            return frames
+        receive = self.queue.receive
         try:
-            while len(frames) < limit:
+            frames.append(receive())
+            while len(frames) < limit and poll(0):
                 frames.append(receive())
         except BlockingIOError:
             pass

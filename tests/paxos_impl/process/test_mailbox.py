@@ -184,6 +184,17 @@ def test_all_that_is_at_hand_is_received_at_once_up_to_the_limit(pair: tuple[Seq
         mailbox.receive_all(4)
 
 
+def test_a_mailbox_waits_for_the_first_frame_only(pair: tuple[SeqQueue, SeqQueue]) -> None:
+    near, far = pair
+    mailbox = Mailbox(near, 1, 1)
+    assert mailbox.receive_all(4, timeout_ms=1) == []
+    far.put(b"one")
+    assert mailbox.receive_all(4, timeout_ms=None) == [b"one"]
+    far.close()
+    with pytest.raises(EOFError):
+        mailbox.receive_all(4, timeout_ms=None)
+
+
 def test_reports_and_orders_are_told_from_messages(pair: tuple[SeqQueue, SeqQueue]) -> None:
     near, far = pair
     Mailbox(near, 3, 2).report("ready", 2)
