@@ -56,11 +56,18 @@ class _Server:
                     os.read(self.wake, 4096)
                     self._reap()
                     continue
-                data = self.control.recv(MESSAGE_BYTES_MAX)
+                data = self._next_order()
                 if not data:
                     self._kill_all()
                     return
                 self._obey(orders.decode_order(data))
+
+    def _next_order(self) -> bytes:
+        """Empty when the harness is gone. (Notices that it did not read make the socket say so by an error first.)"""
+        try:
+            return self.control.recv(MESSAGE_BYTES_MAX)
+        except ConnectionResetError:
+            return b""
 
     def _obey(self, order: Order) -> None:
         if isinstance(order, Setup):
