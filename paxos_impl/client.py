@@ -69,7 +69,7 @@ class ClientSession:
         self.seq = 0
         self.outbox: list[tuple[int, AnyMessage]] = []
         self.deadline_ns: int | None = None
-        self.server = config.servers[int(draw() * len(config.servers))]
+        self.server = self._turn = config.servers[int(draw() * len(config.servers))]
         self.version = 0
         """Highest slot that answered a local read: the next one must not be older."""
         self._draw = draw
@@ -131,7 +131,8 @@ class ClientSession:
         if reply.status in (NOT_LEADER, BUSY):
             self._refused += 1
             hinted = reply.leader in self.config.servers and reply.status == NOT_LEADER
-            self.server = reply.leader if hinted else self.next_server(source)
+            if operation.f != LOCAL_READ:
+                self.server = reply.leader if hinted else self.next_in_turn(source)
             self._pointed = True
             if self._unanswered > self._refused:
                 return None
@@ -160,7 +161,7 @@ class ClientSession:
                 return self._finish("fail", None, -1, "no leader took it")
             return self._finish("info", None, -1, "timeout")
         if self.must_turn_away():
-            self.server = self.next_server(self.server)
+            self.server = self.next_in_turn(self.server)
         self._attempt(now_ns)
         return None
 
@@ -173,6 +174,15 @@ class ClientSession:
         if self.session == 0 or self._operation is None or self._operation.f == LOCAL_READ:
             return True
         return self._unanswered == self._refused and not self.config.links_may_duplicate
+
+    def next_in_turn(self, asked: int) -> int:
+        """Servers are tried in turn, whatever hints led to meanwhile: two that are cut off may point at each other for ever.
+        ``asked``: the one that was of no use just now."""
+        for _ in range(2):
+            self._turn = self.next_server(self._turn)
+            if self._turn != asked:
+                break
+        return self._turn
 
     def next_server(self, server: int) -> int:
         servers = self.config.servers

@@ -62,7 +62,43 @@ def test_a_hint_is_followed_at_once_and_without_a_hint_it_waits() -> None:
     assert (client.server, client.deadline_ns) == (2, 10)
     client.on_time(10)
     refuse(client, 20)
-    assert (client.server, client.deadline_ns) == (0, 20 + PAUSE_NS)
+    assert (client.server, client.deadline_ns) == (1, 20 + PAUSE_NS)
+
+
+def test_two_servers_that_point_at_each_other_do_not_keep_a_client() -> None:
+    """3 and 4 are cut off: 4 believes that 3 leads, 3 knows no leader. 1 leads, and the others know it."""
+    hints = {0: 1, 2: 1, 3: -1, 4: 3}
+    for first in range(5):
+        client = ClientSession(CLIENT, ClientConfig(tuple(range(5))), lambda first=first: first / 5)
+        client.invoke(0, "read", "k")
+        asked = [client.server]
+        while client.server != 1:
+            refuse(client, 0, seq=0, leader=hints[client.server])
+            assert client.on_time(client.deadline_ns or 0) is None
+            asked.append(client.server)
+            assert len(asked) < 10, asked
+
+
+def test_a_hint_at_a_dead_server_does_not_keep_a_client() -> None:
+    """0 is dead, 1 believes that it leads, 2 leads."""
+    client = session()
+    client.invoke(0, "read", "k")
+    now_ns, asked = 0, []
+    while client.server != 2:
+        asked.append(client.server)
+        assert len(asked) < 10, asked
+        if client.server == 1:
+            refuse(client, now_ns, leader=0)
+        now_ns = client.deadline_ns or 0
+        assert client.on_time(now_ns) is None
+
+
+def test_a_refused_local_read_says_nothing_of_the_leader() -> None:
+    client = ClientSession(CLIENT, ClientConfig((0, 1, 2), readers=(0, 1, 2)), lambda: 0.5)
+    before = client.server
+    client.invoke(0, "local-read", "k")
+    client.on_reply(1, 2, Reply(CLIENT, 1, BUSY, None, 2))
+    assert client.server == before
 
 
 def test_hints_in_a_circle_are_followed_at_a_limited_rate() -> None:
