@@ -40,7 +40,7 @@ format: $(STAMP) ## format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: $(STAMP) ## measure speed side by side with other systems (about five minutes)
+bench: $(STAMP) ## measure speed side by side with other systems (about ten minutes)
 	@$(BIN)/python -c 'import paxos, pysyncobj' 2>/dev/null || \
 		$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]' || \
 		echo "some systems to compare with could not be installed; going on without them"

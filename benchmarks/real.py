@@ -30,8 +30,6 @@ from benchmarks.peers.paxos_package import PaxosPackage
 from benchmarks.peers.pysyncobj_cluster import PySyncObjCluster
 
 SECONDS, QUICK_SECONDS = 3.0, 1.0
-ROUNDS, QUICK_ROUNDS = 2, 1
-"""A round is one turn there and one back."""
 LOOK_S = 0.2
 CONTENDED = 0.15
 """Above this share of the CPUs taken by others a sample counts as contended."""
@@ -99,21 +97,19 @@ def _samples(contest: Contest, quick: bool, say: Say, failures: list[str]) -> It
             _add(failures, f"{system.name} is not here; install it: {missing}")
         else:
             present.append(system)
-    seconds, rounds = (QUICK_SECONDS, QUICK_ROUNDS) if quick else (SECONDS, ROUNDS)
     for outstanding in contest.outstanding:
-        load = Load(contest.place, outstanding, seconds)
-        for _ in range(rounds):
-            for system in [*present, *reversed(present)]:
-                try:
-                    sample = take(system, load)
-                except PeerFailed as error:
-                    _add(failures, f"{contest.title}, {outstanding} outstanding: {error}")
-                    continue
-                say(
-                    f"{contest.title}, {outstanding} outstanding, {system.name}: "
-                    f"{sample.outcome.commits_per_s:,.0f} commits/s, CPUs {sample.busy_before:.0%} busy before"
-                )
-                yield sample
+        load = Load(contest.place, outstanding, QUICK_SECONDS if quick else SECONDS)
+        for system in [*present, *reversed(present)]:
+            try:
+                sample = take(system, load)
+            except PeerFailed as error:
+                _add(failures, f"{contest.title}, {outstanding} outstanding: {error}")
+                continue
+            say(
+                f"{contest.title}, {outstanding} outstanding, {system.name}: "
+                f"{sample.outcome.commits_per_s:,.0f} commits/s, CPUs {sample.busy_before:.0%} busy before"
+            )
+            yield sample
 
 
 def take(system: System, load: Load) -> Sample:
