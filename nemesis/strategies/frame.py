@@ -124,7 +124,7 @@ def _limits(draw: Draw) -> Limits:
         batch_commands=choice(draw, (1, 4, 64)),
         snapshot_every=choice(draw, (0, 10, 30, 100)),
         keep_slots=choice(draw, (2, 10, 100)),
-        page_bytes=choice(draw, (4096, 65_536)),
+        page_bytes=choice(draw, (512, 4096, 65_536)),
         max_sessions=choice(draw, (4096, 16)),
     )
 
