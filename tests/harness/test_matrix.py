@@ -1,0 +1,164 @@
+"""The kill matrix: what counts as a kill, what survives, and how a result is judged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness import matrix
+from harness.errors import UserError
+from harness.matrix import (
+    MatrixRow,
+    Recorded,
+    Task,
+    Trial,
+    document,
+    gate,
+    read_recorded,
+    read_trials,
+    run_matrix,
+    run_trial,
+    summarise,
+    write_recorded,
+)
+from harness.results import Violation
+
+EASY = ["A02", "P28", "P04", "L04", "C07"]
+
+
+def trial(mutant: str, base: int = 0, schedules: int = 3, killed: bool = True, **fields: object) -> Trial:
+    made = Trial(mutant, matrix.hash_of(matrix.find(mutant)), "portfolio", base, 10, killed, schedules, schedules * 100)
+    return matrix.msgspec.structs.replace(
+        made, **({"rule": "vote/two-values", "seed": 5} | fields if killed else fields)
+    )
+
+
+def row(mutant: str, mean: float = 2.0) -> MatrixRow:
+    return MatrixRow(mutant, "portfolio", 1, 1, mean, mean, mean, 100.0, 100.0, {"vote/two-values": 1}, 0, int(mean))
+
+
+@pytest.mark.parametrize("name", EASY)
+def test_easy_bugs_die_soon(name: str) -> None:
+    done = run_trial(Task(name, "portfolio", 0, 100))
+    assert done.killed and done.rule and done.seed == done.schedules - 1
+    assert not done.clean_violations
+
+
+@pytest.mark.parametrize("name", ["AQ1", "PQ2", "EQ3", "SQ1"])
+def test_equivalent_mutants_survive(name: str) -> None:
+    done = run_trial(Task(name, "fast_uniform", 0, 6))
+    assert not done.killed and done.schedules == 6 and done.events > 1000
+
+
+def test_a_mutant_that_lives_in_one_deployment_is_run_there() -> None:
+    plans = [matrix.plan_of("calm", seed, ("classic",)) for seed in range(10)]
+    assert {plan.cluster.deployment for plan in plans} == {"classic"}
+
+
+def test_what_the_unmodified_code_does_not_pass_is_no_kill(monkeypatch: pytest.MonkeyPatch) -> None:
+    def always(plan: object, parts: object) -> tuple[Violation, int]:
+        return Violation("vote/two-values", "always"), 7
+
+    monkeypatch.setattr(matrix, "first_violation", always)
+    done = run_trial(Task("A02", "calm", 0, 3))
+    assert not done.killed
+    assert done.clean_violations == ((0, "vote/two-values"), (1, "vote/two-values"), (2, "vote/two-values"))
+    result = summarise([done])
+    assert result.exit_code == 1 and len(result.clean_violations) == 3
+
+
+def test_finished_trials_are_not_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = tmp_path / "state.jsonl"
+    first = run_matrix(["P28", "A02"], ("portfolio",), 50, bases=2, state=state)
+    assert first.exit_code == 0 and len(read_trials(state)) == 4
+    with state.open("ab") as file:
+        file.write(b'{"mutant": "torn')
+    seen: list[Task] = []
+    monkeypatch.setattr(matrix, "run_trial", lambda task: seen.append(task) or trial(task.mutant, task.base))
+    again = run_matrix(["P28", "A02"], ("portfolio",), 50, bases=3, state=state)
+    assert [(task.mutant, task.base) for task in seen] == [("P28", 2), ("A02", 2)]
+    assert len(again.trials) == 6
+
+
+def test_a_damaged_state_file_is_refused(tmp_path: Path) -> None:
+    state = tmp_path / "state.jsonl"
+    state.write_bytes(b"nonsense\n" + matrix.msgspec.json.encode(trial("A02")) + b"\n")
+    with pytest.raises(UserError, match="line 1 is no trial"):
+        read_trials(state)
+
+
+def test_trials_run_in_processes_too() -> None:
+    done = run_matrix(["P28", "P04"], ("portfolio",), 50, bases=1, jobs=2)
+    assert {one.mutant for one in done.trials} == {"P28", "P04"}
+    alone = run_matrix(["P28", "P04"], ("portfolio",), 50, bases=1)
+    assert sorted(done.trials, key=lambda one: one.mutant) == sorted(alone.trials, key=lambda one: one.mutant)
+
+
+def test_the_summary_counts_survivors_into_the_mean() -> None:
+    trials = [trial("A02", 0, 2), trial("A02", 1, 4), trial("A02", 2, 10, killed=False)]
+    (one,) = summarise(trials).rows
+    assert (one.trials, one.killed, one.schedules_mean) == (3, 2, 8.0)
+    assert one.schedules_median == 4 and one.schedules_p95 is None
+    assert summarise(trials).survivors == ("A02/portfolio base 2",)
+    assert summarise(trials[:2]).exit_code == 0
+
+
+def test_a_killed_equivalent_mutant_is_a_failure() -> None:
+    result = summarise([trial("AQ1")])
+    assert result.exit_code == 1 and "AQ1" in result.killed_equivalents[0] and not result.survivors
+    assert summarise([trial("AQ1", killed=False)]).exit_code == 0
+
+
+def test_nothing_measured_tells_nothing() -> None:
+    assert summarise([]).exit_code == 3
+
+
+def test_an_unknown_mutant_is_the_users_mistake() -> None:
+    with pytest.raises(UserError, match="no mutant 'Z99'"):
+        run_matrix(["Z99"])
+
+
+def test_the_gate_allows_a_multiple_of_the_recorded_mean(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: dict[str, int] = {}
+
+    def run(task: Task) -> Trial:
+        seen[task.mutant] = task.budget
+        if not task.mutant:
+            return Trial("", "", "portfolio", 1000, task.budget, False, task.budget, 1)
+        return trial(task.mutant, task.base, killed=task.mutant not in ("AQ1", "L04"))
+
+    monkeypatch.setattr(matrix, "run_trial", run)
+    recorded = Recorded(1, (row("A02", 2.5), row("L04", 1.0), row("P12", 400.0)))
+    result = gate(recorded, ids=["A02", "AQ1", "P12"], harmless_schedules=4, clean_schedules=9)
+    assert seen == {"": 9, "A02": 33, "AQ1": 4}
+    assert result.exit_code == 0 and result.deep == ("P12",)
+    assert gate(recorded, ids=["L04"]).exit_code == 1
+    unknown = gate(recorded, ids=["A05"])
+    assert unknown.exit_code == 3 and "never recorded" in unknown.unknown[0]
+
+
+def test_the_gate_fails_when_the_unmodified_code_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(task: Task) -> Trial:
+        return Trial("", "", "portfolio", 1000, 9, True, 1, 1, "vote/two-values", "", 1000)
+
+    monkeypatch.setattr(matrix, "run_trial", run)
+    result = gate(Recorded(1, ()), ids=[])
+    assert result.exit_code == 1 and "unmodified code: vote/two-values" in result.failures[0]
+
+
+def test_a_recorded_matrix_is_read_as_written(tmp_path: Path) -> None:
+    path = tmp_path / "matrix.json"
+    result = summarise([trial("A02"), trial("AQ1", killed=False)])
+    assert result.rows[1].schedules_median is None
+    write_recorded(result, path)
+    assert sorted(read_recorded(path).rows, key=lambda one: one.mutant) == sorted(
+        result.rows, key=lambda one: one.mutant
+    )
+    with pytest.raises(UserError, match="no recorded matrix"):
+        read_recorded(tmp_path / "none.json")
+
+
+def test_the_document_of_the_project_is_not_stale() -> None:
+    docs = Path(__file__).parents[2] / "docs"
+    assert (docs / "kill-matrix.md").read_text() == document(read_recorded(docs / "kill-matrix.json"))
