@@ -10,6 +10,9 @@ from rich.console import Console
 
 from benchmarks.measure import Machine, Report, Table
 
+QUIET_LOAD = 0.25
+"""Load average for each CPU above which numbers are called contended."""
+
 
 class Dated(Protocol):
     """A report, when and where it was taken."""
@@ -68,11 +71,13 @@ def _page_lines(results: Sequence[tuple[str, str, Dated]]) -> Iterator[str]:
 
 def _circumstances(result: Dated) -> str:
     machine = result.machine
-    quick = " **A quick run: no numbers to quote.**" if result.quick else ""
+    warning = " **A quick run: no numbers to quote.**" if result.quick else ""
+    if machine.load_average > QUIET_LOAD * machine.cpus:
+        warning += " **Others used the machine meanwhile: trust the ratios, not the rates.**"
     return (
         f"Taken {result.when} UTC on {machine.cpus} × {machine.cpu}, {machine.memory_gb:g} GB, Linux {machine.kernel}, Python "
         f"{machine.python}; load average before: {machine.load_average:g}; an fdatasync took {machine.sync_idle_ms:g} ms with "
-        f"what else ran then, {machine.sync_busy_ms:g} ms with all CPUs kept busy.{quick}"
+        f"what else ran then, {machine.sync_busy_ms:g} ms with all CPUs kept busy.{warning}"
     )
 
 

@@ -73,11 +73,11 @@ def test_an_outage_lasts_from_the_victims_last_answer_to_another_ones_first() ->
 def test_page_states_circumstances_and_escapes_bars() -> None:
     class Dated:
         when, quick = "2030-01-02 03:04", True
-        machine = Machine(2, "Some CPU", 24.0, "6.1", "3.11.7", 0.5, 4.0, 0.1)
+        machine = Machine(2, "Some CPU", 24.0, "6.1", "3.11.7", 1.5, 4.0, 0.1)
         report = Report((Table("Rates", ("system", "rate"), (("a|b", "12"),), ("a note",)),))
 
     text = page([("real", "about", Dated())])
-    assert "Some CPU" in text and "4 ms" in text and "quick run" in text
+    assert "Some CPU" in text and "4 ms" in text and "quick run" in text and "Others used the machine" in text
     assert "| a\\|b | 12 |" in text
     assert "- a note" in text
 
