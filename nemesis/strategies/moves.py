@@ -19,8 +19,8 @@ KINDS_AND_WEIGHTS: dict[str, float] = {
     "stutter": 1.0,
     "slow_sync": 1.0,
     "throttle": 0.5,
-    "sync_error": 0.5,
-    "disk_full": 0.5,
+    "sync_error": 1.0,
+    "disk_full": 1.0,
     "clock_jump": 0.5,
     "clock_drift": 0.3,
 }

@@ -61,10 +61,8 @@ class CutsBeforeCheckpoint(Log):
     "the old segments go before the checkpoint's name is synced",
     rule="the name is synced before the old goes",
     paper="All File Systems Are Not Created Equal (OSDI 2014)",
-    breaks="D",
-    oracle="vote, promise",
-    seen_in="worlds with power cuts",
-    difficulty="deep",
+    breaks="",
+    equivalent="changes of a directory reach the disk in order: the old is gone only if the new name is there",
 )
 class CutsBeforeName(Log):
     def checkpoint_order(self) -> list[str]:
