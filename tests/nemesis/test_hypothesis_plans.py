@@ -32,7 +32,9 @@ def test_what_the_caller_fixes_is_kept(plan: Plan) -> None:
 
 
 def test_they_shrink_to_one_simple_fault() -> None:
-    smallest = find(plans(), lambda plan: any(fault.kind == "partition" for fault in plan.faults))
+    # Hypothesis shrinks by heuristics: now and then a random start ends in a plan with a harmless fault too many.
+    steady = settings(derandomize=True, database=None, deadline=None)
+    smallest = find(plans(), lambda plan: any(fault.kind == "partition" for fault in plan.faults), settings=steady)
     assert len(smallest.faults) == 1
     assert smallest.cluster == Cluster()
     assert smallest.faults[0].at_ns == 0
