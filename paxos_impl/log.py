@@ -209,21 +209,30 @@ class Log:
         return ["sync_content", "rename", "sync_name", "cut"]
 
     def start_checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Begin a new segment and write the checkpoint that replaces the ones before it."""
+        """Begin a new segment and write the checkpoint that replaces the ones before it.
+
+        A checkpoint that cannot be written is given up (Paxos Made Live, section 5.5: a failed snapshot is tolerated): the
+        old segments stay, and the next snapshot tries again.
+        """
         assert not self.checkpointing
         self.flush()
-        self._segment += 1
-        self._next_checkpoint = msgspec.structs.replace(checkpoint, offset=self.end)
-        scratch = checkpoint_name(self._segment) + ".tmp"
-        name = segment_name(self._segment)
+        name = segment_name(self._segment + 1)
+        scratch = checkpoint_name(self._segment + 1) + ".tmp"
         try:
             self.files.create(name)
-            self.files.create(scratch)
-            self.files.append(scratch, self.frame(self._next_checkpoint, 0, 0))
-        except OSError as error:
-            self.on_failed_append(scratch, error)
+        except OSError:
+            return
+        self._segment += 1
         self._unsynced[name] = None
         self._directory_unsynced = True
+        self._next_checkpoint = msgspec.structs.replace(checkpoint, offset=self.end)
+        try:
+            self.files.create(scratch)
+            self.files.append(scratch, self.frame(self._next_checkpoint, 0, 0))
+        except OSError:
+            if scratch in self.files.names():
+                self.files.remove(scratch)
+            return
         self.checkpoint_steps = self.checkpoint_order()
         self._run_checkpoint_steps()
 

@@ -16,9 +16,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 
+import msgspec
+
 from paxos_impl.agent import Context
 from paxos_impl.election import LEADING, PREPARING, Election
-from paxos_impl.log import AnyRecord, Checkpoint, RoundRecord
+from paxos_impl.log import EMPTY_CHECKPOINT, AnyRecord, Checkpoint, RoundRecord
 from paxos_impl.messages import (
     BUSY,
     NO_OP,
@@ -43,6 +45,9 @@ from paxos_impl.messages import (
 
 BEHIND_ALL = 1 << 62
 """A slot behind every other: a last page tells of all slots up to it."""
+
+ROUNDS_KEPT = 256
+"""Rounds in the log of a proposer that lives alone before a checkpoint replaces them."""
 
 RECOVERY_WINDOW = 64
 """Inherited slots in flight: all were open before, so a small window would only make a failover slow."""
@@ -106,6 +111,8 @@ class Proposer(Election):
         super().__init__(context)
         self.make_book = make_book
         self.promises = make_book()
+        self.rounds_logged = 0
+        """Records of rounds in the log since its last checkpoint."""
         self.first_slot = 1
         """Phase 1 covers slots >= first_slot."""
         self.commit = 0
@@ -141,6 +148,7 @@ class Proposer(Election):
         self.round = self.ballot[0]
         self.state = PREPARING
         self.log_round(self.ballot)
+        self.rounds_logged += 1
         self.promises = self.make_book()
         self.commit = self.known_prefix()
         self.chosen_above = set()
@@ -269,6 +277,9 @@ class Proposer(Election):
     def flush(self) -> None:
         if self.state == LEADING and (self.queue or self.inherited):
             self.pump()
+        if self.rounds_logged > ROUNDS_KEPT and not self.config.collapsed and not self.context.log.checkpointing:
+            self.rounds_logged = 0
+            self.context.log.start_checkpoint(msgspec.structs.replace(EMPTY_CHECKPOINT, round=self.round))
 
     def pump(self) -> None:
         """Open slots while the window allows: inherited ones first, then batches of waiting commands."""
@@ -445,6 +456,7 @@ class Proposer(Election):
 
     def recover(self, checkpoint: Checkpoint, records: list[AnyRecord]) -> None:
         self.recover_round(checkpoint.round)
+        self.rounds_logged = len(records)
         for record in records:
             if isinstance(record, RoundRecord):
                 self.recover_round(record.round)

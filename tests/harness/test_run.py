@@ -104,7 +104,7 @@ def test_processes_links_disks_and_clocks_are_faulted_at_once_and_healed(tmp_pat
         Fault("hog", target="agent:r0", at_ns=400 * MS, duration_ns=half),
         Fault("drop", target="all", at_ns=500 * MS, duration_ns=half, params={"probability": 0.1}),
         Fault("delay", target="all", at_ns=600 * MS, duration_ns=half, params={"delay_ns": 2 * MS}),
-        Fault("slow_sync", target="all", at_ns=600 * MS, duration_ns=half, params={"delay_ns": 2 * MS}),
+        Fault("slow_sync", target="all", at_ns=600 * MS, duration_ns=1300 * MS, params={"delay_ns": 2 * MS}),
         Fault("clock_jump", target="agent:r0", at_ns=700 * MS, duration_ns=-1),
         Fault("clock_drift", target="agent:r1", at_ns=700 * MS, duration_ns=-1),
         Fault("power", target="agent:r2", at_ns=1000 * MS, duration_ns=0, params={"unsynced": "torn"}),

@@ -417,16 +417,6 @@ def test_a_failed_append_stops_the_agent_and_the_rest_is_readable() -> None:
     assert rounds(Log(disk).recover()) == (0, 2)
 
 
-def test_a_checkpoint_that_does_not_fit_stops_the_agent() -> None:
-    disk, _, _ = written([2])
-    log = opened(disk)
-    disk.full = True
-    with pytest.raises(StorageFault, match=r"cannot append to checkpoint-00000001\.tmp"):
-        log.start_checkpoint(checkpoint_of(2))
-    disk.full = False
-    assert rounds(Log(disk).recover()) == (0, 2)
-
-
 def test_a_failed_sync_is_never_retried() -> None:
     """Its bytes count as lost: what was durable stays so, nothing more, and the agent has to stop."""
     disk, offsets, _ = written([2])
@@ -458,3 +448,59 @@ def test_a_sync_that_fails_at_once_stops_the_agent_too() -> None:
     with pytest.raises(StorageFault, match="sync failed"):
         log.begin_sync()
     assert log.durable == offsets[-1] and not log.syncing
+
+
+class FullFor:
+    """A disk on which the named kind of file cannot be created or written."""
+
+    def __init__(self, disk: SimulatedDisk, kind: str, what: str) -> None:
+        self.disk, self.kind, self.what = disk, kind, what
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.disk, name)
+
+    def create(self, name: str) -> None:
+        self._fail("create", name)
+        self.disk.create(name)
+
+    def append(self, name: str, data: bytes) -> None:
+        self._fail("append", name)
+        self.disk.append(name, data)
+
+    def _fail(self, what: str, name: str) -> None:
+        if what == self.what and name.startswith(self.kind):
+            raise OSError(errno.ENOSPC, "no space left on device")
+
+
+@pytest.mark.parametrize(
+    ("kind", "what"), [("log-00000001", "create"), ("checkpoint", "create"), ("checkpoint", "append")]
+)
+def test_a_checkpoint_that_cannot_be_written_is_given_up_and_nothing_is_lost(kind: str, what: str) -> None:
+    disk = SimulatedDisk()
+    log = opened(disk)
+    log.append(RoundRecord(1))
+    log.append(RoundRecord(2))
+    sync(log, disk)
+    log.files = FullFor(disk, kind, what)
+    log.start_checkpoint(checkpoint_of(2))
+    assert not log.checkpointing
+    log.append(RoundRecord(3))
+    sync(log, disk)
+    disk.power_cut("lost", lambda: 0.0)
+    assert rounds(Log(disk).recover()) == (0, 3)
+
+
+def test_a_later_checkpoint_succeeds_when_there_is_room_again() -> None:
+    disk = SimulatedDisk()
+    log = opened(disk)
+    log.append(RoundRecord(1))
+    log.files = FullFor(disk, "checkpoint", "append")
+    log.start_checkpoint(checkpoint_of(1))
+    log.files = disk
+    log.append(RoundRecord(2))
+    log.start_checkpoint(checkpoint_of(2))
+    while log.wants_sync:
+        sync(log, disk)
+    disk.power_cut("lost", lambda: 0.0)
+    assert rounds(Log(disk).recover()) == (2, 2)
+    assert [name for name in disk.names() if name.endswith(".tmp")] == []

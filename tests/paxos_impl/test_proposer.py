@@ -7,8 +7,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nemesis.plan import Cluster
 from paxos_impl.messages import Accept, Command, PastVote, Prepare, PreVote, PreVoteReply, Promise, Truncated
-from paxos_impl.proposer import PromiseBook
+from paxos_impl.proposer import ROUNDS_KEPT, PromiseBook
 
 VALUE = (Command(1, 1, 1, "write", "k", "x" * 40),)
 
@@ -128,3 +129,22 @@ def test_a_leader_that_proposes_in_a_slot_cut_elsewhere_starts_phase_1_anew(hand
     proposer, learner = cluster.agent(0).proposer, cluster.agent(0).learner
     assert proposer.state == "following"
     assert (learner.known_commit, learner.commit_source) == (40, 2)
+
+
+def test_the_log_of_a_proposer_alone_is_bounded_and_keeps_its_round(hand_cluster: Any) -> None:
+    cluster = hand_cluster(Cluster(deployment="classic"))
+    cluster.start()
+    proposer = cluster.nodes[0].agent
+    for _ in range(3 * ROUNDS_KEPT):
+        proposer.begin_phase_1()
+        proposer.step_down("tried")
+        cluster.nodes[0].finish()
+        while cluster.nodes[0].wants_sync:
+            cluster.nodes[0].begin_sync()
+            cluster.disks[0].end_sync()
+            cluster.nodes[0].end_sync(cluster.now_ns)
+    rounds = proposer.round
+    assert sum(len(cluster.disks[0].read(name)) for name in cluster.disks[0].names()) < 100 * ROUNDS_KEPT
+    cluster.disks[0].power_cut("lost", lambda: 0.0)
+    cluster.start(0)
+    assert cluster.nodes[0].agent.next_ballot() > (rounds, 0)
