@@ -308,16 +308,8 @@ class SimulatedWorld:
                 self._carry_out(process)
         except Died:
             pass
-        except HarnessFault:
-            raise
-        except StorageFault as fault:
-            self._stopped_by_disk(process, fault)
-        except ProtocolViolation as violation:
-            self._record_end(process, violation)
-            self._crash(process, "crash/protocol-violation", str(violation))
         except Exception as error:
-            self._record_end(process, error)
-            self._crash(process, f"crash/{type(error).__name__}", f"{type(error).__name__}: {error}")
+            self._ended_by(process, error)
 
     def _carry_out(self, process: SimulatedProcess) -> None:
         if process.paused:
@@ -433,15 +425,20 @@ class SimulatedWorld:
                 self._carry_out(process)
         except Died:
             pass
-        except HarnessFault:
-            raise
-        except StorageFault as fault:
-            self._stopped_by_disk(process, fault)
-        except ProtocolViolation as violation:
-            self._record_end(process, violation)
-            self._crash(process, "crash/protocol-violation", str(violation))
         except Exception as error:
-            self._record_end(process, error)
+            self._ended_by(process, error)
+
+    def _ended_by(self, process: SimulatedProcess, error: Exception) -> None:
+        """An agent's code raised: its disk failed, it saw that safety is broken, or it has a bug. Ours are raised again."""
+        if isinstance(error, HarnessFault):
+            raise error
+        if isinstance(error, StorageFault):
+            self._stopped_by_disk(process, error)
+            return
+        self._record_end(process, error)
+        if isinstance(error, ProtocolViolation):
+            self._crash(process, "crash/protocol-violation", str(error))
+        else:
             self._crash(process, f"crash/{type(error).__name__}", f"{type(error).__name__}: {error}")
 
     def _stopped_by_disk(self, process: SimulatedProcess, fault: StorageFault) -> None:
