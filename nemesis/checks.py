@@ -39,6 +39,7 @@ _POSITIVE = (
     "workload.clients",
     "workload.keys",
     "workload.value_bytes",
+    "workload.settle_rate",
 )
 _NOT_NEGATIVE = (
     "settle_ns",
@@ -118,6 +119,10 @@ def _fault(where: str, fault: Fault, plan_ns: int, members: list[tuple[str, str]
         yield from _trigger(f"{where}.trigger", fault.trigger, members)
     else:
         yield f"{where}: has neither at_ns nor trigger; say when it begins"
+    if fault.after_ns < 0:
+        yield f"{where}.after_ns: must not be negative: {fault.after_ns}"
+    elif fault.after_ns > 0 and fault.trigger is None:
+        yield f"{where}.after_ns: counts from a trigger, and this fault begins at a time; add it to at_ns"
     if fault.duration_ns < -1:
         yield f"{where}.duration_ns: must be at least 0, or -1 (until the final heal), not {fault.duration_ns}"
     elif fault.duration_ns == 0 and kind is not None and kind.lasts:

@@ -66,6 +66,8 @@ class Conductor:
         self.healed = False
         self._record = record
         self._due: list[tuple[int, int, int]] = []
+        self._triggered_by: dict[int, int] = {}
+        """Who triggered a fault that is still to begin, by its index."""
         self._active: dict[int, _Active] = {}
         self._down: dict[int, set[int]] = {}
         """Faults that hold an agent down, by agent."""
@@ -92,16 +94,22 @@ class Conductor:
         while self._due and self._due[0][0] <= now_ns:
             _, edge, index = heapq.heappop(self._due)
             if edge == _BEGIN:
-                self._begin(index, now_ns, None)
+                self._begin(index, now_ns, self._triggered_by.pop(index, None))
             else:
                 self._end(index)
 
     def observe(self, agent: int, role: str, kind: str, slot: int, now_ns: int) -> None:
-        """Agent did ``kind`` (see ``triggers.WATCHABLE``): begin the faults that waited for it, at once."""
+        """Agent did ``kind`` (see ``triggers.WATCHABLE``): begin the faults that waited for it, at once or when their
+        ``after_ns`` has passed."""
         if self.healed:
             return
         for index in self._triggers.observe(agent, role, kind, slot):
-            self._begin(index, now_ns, agent)
+            after_ns = self.plan.faults[index].after_ns
+            if after_ns:
+                self._triggered_by[index] = agent
+                heapq.heappush(self._due, (now_ns + after_ns, _BEGIN, index))
+            else:
+                self._begin(index, now_ns, agent)
 
     def heal_all(self, broken: frozenset[int] = frozenset()) -> None:
         """Undo everything; nothing begins after it. May be called again.
@@ -115,9 +123,10 @@ class Conductor:
                 self._end(index)
         if not self.healed:
             self.healed = True
-            for index in self._triggers.waiting():
+            late = [(index, "came too late") for index in sorted(self._triggered_by)]
+            for index, why in [*((index, "did not come") for index in self._triggers.waiting()), *late]:
                 fault = self.plan.faults[index]
-                self._record("note", index, fault.kind, (), {"not_begun": f"trigger {fault.trigger!r} did not come"})
+                self._record("note", index, fault.kind, (), {"not_begun": f"trigger {fault.trigger!r} {why}"})
 
     def _stays(self, active: _Active, broken: frozenset[int]) -> bool:
         return active.fault.kind in STAYS_BROKEN and bool(active.targets) and broken.issuperset(active.targets)

@@ -34,6 +34,8 @@ def describe(fault: Fault, index: int, targets: Sequence[str] = ()) -> str:
     """
     kind = KINDS[fault.kind]
     when = f"at {human_ns(fault.at_ns)}" if fault.at_ns is not None else f"when {fault.trigger}"
+    if fault.after_ns:
+        when = f"{human_ns(fault.after_ns)} after {fault.trigger}"
     whom = "" if ignores_target(fault) else ", ".join(targets) or _in_words(fault.target)
     shown = {
         name: human_ns(int(value)) if name.endswith("_ns") else value for name, value in fault_params(fault).items()

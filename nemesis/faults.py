@@ -18,14 +18,15 @@ Parameter = int | float | str
 class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One fault of a plan. Exactly one of ``at_ns`` and ``trigger`` is set.
 
-    ``duration_ns`` counts from the moment it begins; 0 = undone at once where that makes sense (kill: restarts at once;
-    power cut likewise), -1 = lasts until the final heal.
+    ``after_ns``: how long after its trigger it begins. ``duration_ns`` counts from the moment it begins; 0 = undone at once
+    where that makes sense (kill: restarts at once; power cut likewise), -1 = lasts until the final heal.
     """
 
     kind: str
     target: str = "one"
     at_ns: int | None = None
     trigger: str | None = None
+    after_ns: int = 0
     duration_ns: int = 0
     params: dict[str, Parameter] = {}
 
@@ -109,13 +110,15 @@ KINDS: dict[str, Kind] = {
             {
                 "shape": ParameterSpec(
                     "isolate",
-                    choices=("isolate", "halves", "majority", "ring", "bridge", "one_way"),
+                    choices=("isolate", "halves", "majority", "ring", "bridge", "one_way", "holes"),
                     about="the target off; random halves; a random minority off; each voter hears another majority;"
-                    " halves joined by one voter; the target can send but not hear, or the other way",
+                    " halves joined by one voter; the target can send but not hear, or the other way;"
+                    " each directed link on its own",
                 ),
                 "direction": ParameterSpec(
                     "deaf", choices=("deaf", "mute"), about="one_way: the target hears nothing, or is not heard"
                 ),
+                "share": ParameterSpec(0.3, 0.0, 1.0, about="holes: share of the directed links that are cut"),
             },
         ),
         Kind(

@@ -265,7 +265,9 @@ def link_rules(
     ``clients``: links between agents and clients are touched too. ``draw`` is the fault's own stream.
     """
     groups: list[list[int]] = []
-    if kind == "partition":
+    if kind == "partition" and params["shape"] == "holes":
+        links = holes(agents, float(params["share"]), draw)
+    elif kind == "partition":
         links, groups = partition(
             str(params["shape"]),
             str(params["direction"]),
@@ -295,6 +297,12 @@ def touched(agents: Sequence[AgentView], targets: Sequence[int], *, way: str, pe
             if way in ("both", "in"):
                 links[other, one] = None
     return list(links)
+
+
+def holes(agents: Sequence[AgentView], share: float, draw: Draw) -> list[Link]:
+    """Directed links between agents, each with probability ``share``: who hears whom is a graph of no shape."""
+    ids = sorted(view.id for view in agents)
+    return [(source, target) for source in ids for target in ids if draw() < share and source != target]
 
 
 def partition(

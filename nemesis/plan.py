@@ -80,6 +80,8 @@ class Workload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Logical clients; each has at most one operation in flight, the rest of the backlog waits (bounded) or is shed."""
     rate: float = 200.0
     """Operations a second intended, all clients together; 0: each client asks again as soon as it is answered."""
+    settle_rate: float = 1.0
+    """Simulated: share of ``rate`` that goes on after the heal, where clients need progress, not load."""
     keys: int = 5
     mix: dict[str, float] = msgspec.field(default_factory=lambda: dict(DEFAULT_MIX))
     """Weights of the functions."""
@@ -157,7 +159,9 @@ def fault_key(plan: Plan, index: int) -> str:
 
 
 def _key(fault: Fault) -> str:
-    return f"{fault.kind}@{fault.at_ns if fault.trigger is None else fault.trigger}"
+    if fault.trigger is None:
+        return f"{fault.kind}@{fault.at_ns}"
+    return f"{fault.kind}@{fault.trigger}+{fault.after_ns}" if fault.after_ns else f"{fault.kind}@{fault.trigger}"
 
 
 class PlanError(ValueError):
@@ -265,6 +269,7 @@ def _slower(fault: Fault, factor: float) -> Fault:
     return msgspec.structs.replace(
         fault,
         at_ns=None if fault.at_ns is None else round(fault.at_ns * factor),
+        after_ns=round(fault.after_ns * factor),
         duration_ns=fault.duration_ns if fault.duration_ns < 0 else round(fault.duration_ns * factor),
         params=params,
     )

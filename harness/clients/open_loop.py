@@ -89,6 +89,10 @@ class OpenLoop:
         while self._idle and not self._spent():
             self._begin(self._idle.popleft(), now_ns, now_ns)
 
+    def slow_down(self, share: float) -> None:
+        """From now on only that share of the rate."""
+        self._interval_ns /= share
+
     def stop(self) -> None:
         """No new operations; those in flight end by themselves."""
         self._next_ns = None

@@ -48,14 +48,17 @@ def framed(seed: int, strategy: str, frame: Frame) -> Plan:
 
     drawn: Deployment = choice(part("deployment"), _DEPLOYMENTS)
     deployment = frame.deployment or drawn
-    nodes = frame.nodes or choice(part("nodes"), (3, 3, 5))
+    nodes, some = part("nodes"), part("others")
+    cluster = cluster_of(deployment, frame.nodes or choice(nodes, (3, 3, 5)))
+    if frame.nodes is None:
+        cluster = _with_others(cluster, some)
     faulty = part("client links")() < 0.15
     heal: Heal = "majority" if part("heal")() < 0.3 else base.heal
     return msgspec.structs.replace(
         base,
         seed=seed,
         strategy=strategy,
-        cluster=cluster_of(deployment, nodes),
+        cluster=cluster,
         duration_ns=frame.duration_ns or stepped(between(part("duration"), 1000, 3000) * MILLISECOND),
         workload=frame.workload or _workload(part("workload")),
         limits=frame.limits or _limits(part("limits")),
@@ -73,15 +76,32 @@ def cluster_of(deployment: Deployment, nodes: int) -> Cluster:
     return Cluster(deployment="classic", proposers=2, acceptors=nodes, learners=2)
 
 
+def _with_others(cluster: Cluster, draw: Draw) -> Cluster:
+    """In the classic deployment: how many propose, how many learn."""
+    proposers, learners = choice(draw, (1, 2, 2, 2, 3)), choice(draw, (1, 2, 2, 2, 3))
+    if cluster.deployment == "collapsed":
+        return cluster
+    return msgspec.structs.replace(cluster, proposers=proposers, learners=learners)
+
+
+def stragglers(plan: Plan, draw: Draw) -> Fault:
+    """A share of all messages is held back, up to several election timeouts: long enough to come into another's time."""
+    share, late_ns = round(0.02 + 0.2 * draw() ** 2, 3), spread(draw, plan.timing.election_timeout_ns, 0.3, 4.0)
+    return Fault("reorder", "all", at_ns=0, duration_ns=-1, params={"probability": share, "jitter_ns": late_ns})
+
+
 def noise(plan: Plan, draw: Draw) -> list[Fault]:
-    """What a poor network does all the time: sometimes a small loss, sometimes some duplicates, mostly nothing."""
-    loss, copies = draw(), draw()
+    """What a poor network does all the time: a small loss, some duplicates, some stragglers; mostly nothing."""
+    loss, copies, late = draw(), draw(), draw()
+    straggling = stragglers(plan, draw)
     shares = round(0.005 + 0.045 * draw(), 3), round(0.01 + 0.09 * draw(), 3)
     faults: list[Fault] = []
     if loss < 0.3:
         faults.append(Fault("drop", "all", at_ns=0, duration_ns=-1, params={"probability": shares[0]}))
     if copies < 0.2:
         faults.append(Fault("duplicate", "all", at_ns=0, duration_ns=-1, params={"probability": shares[1]}))
+    if late < 0.2:
+        faults.append(straggling)
     return faults
 
 
@@ -112,6 +132,7 @@ def _workload(draw: Draw) -> Workload:
     return Workload(
         clients=between(draw, 2, 8),
         rate=float(choice(draw, (50, 100, 200, 200, 400))),
+        settle_rate=0.25,
         keys=choice(draw, (1, 2, 3, 5)),
         mix=dict(_MIXES[below(draw, len(_MIXES))]),
         value_bytes=choice(draw, (16, 16, 16, 512)),
@@ -125,7 +146,7 @@ def _limits(draw: Draw) -> Limits:
         snapshot_every=choice(draw, (0, 10, 30, 100)),
         keep_slots=choice(draw, (2, 10, 100)),
         page_bytes=choice(draw, (512, 4096, 65_536)),
-        max_sessions=choice(draw, (4096, 16)),
+        max_sessions=choice(draw, (4096, 4096, 16, 4)),
     )
 
 

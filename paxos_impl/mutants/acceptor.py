@@ -8,7 +8,7 @@ import msgspec
 
 from paxos_impl.acceptor import Acceptor
 from paxos_impl.log import Checkpoint, PromiseRecord, VoteRecord
-from paxos_impl.messages import NO_BALLOT, Ballot, PastVote, Prepare, Promise, Value
+from paxos_impl.messages import NO_BALLOT, Accept, Ballot, PastVote, Prepare, Promise, Value
 from paxos_impl.mutants.registry import mutant
 
 
@@ -125,6 +125,24 @@ class PromiseResetsVotes(Acceptor):
     def make_promise(self, ballot: Ballot) -> None:
         super().make_promise(ballot)
         self.votes.clear()
+
+
+@mutant(
+    "L11",
+    "a late Accept that comes twice cuts off the votes behind it",
+    rule="a vote lasts until a higher ballot's replaces it",
+    paper="The Part-Time Parliament, 2.3",
+    breaks="DA",
+    source="PySyncObj (reproduced); Raft 5.3",
+    oracle="vote",
+    difficulty="hard",
+)
+class LateAcceptTruncates(Acceptor):
+    def on_accept(self, source: int, message: Accept) -> None:
+        if message.slot in self.votes:
+            for slot in [slot for slot in self.votes if slot > message.slot]:
+                del self.votes[slot]
+        super().on_accept(source, message)
 
 
 @mutant(

@@ -261,6 +261,24 @@ def test_others_are_all_but_the_agent_that_triggered() -> None:
     assert stage.calls("pause") == [("pause", [0, 2])]
 
 
+def test_a_fault_may_begin_some_time_after_its_trigger() -> None:
+    stage = Stage(Fault("kill", "it", trigger="2nd acceptor promised", after_ns=5 * MS, duration_ns=10 * MS))
+    stage.conductor.observe(0, "replica", "promised", 0, 3 * MS)
+    stage.conductor.observe(2, "replica", "promised", 0, 4 * MS)
+    assert stage.calls("kill") == []
+    assert stage.conductor.next_time_ns() == 9 * MS
+    stage.until(9 * MS)
+    assert stage.calls("kill") == [("kill", [2])]
+    assert stage.evidence("begin", 0)["triggered_by"] == "r2"
+
+
+def test_a_trigger_that_came_too_late_is_noted() -> None:
+    stage = Stage(Fault("kill", "it", trigger="leader", after_ns=5 * MS))
+    stage.conductor.observe(0, "replica", "leader", 0, 3 * MS)
+    stage.conductor.heal_all()
+    assert [(row[0], row[4]) for row in stage.rows] == [("note", {"not_begun": "trigger 'leader' came too late"})]
+
+
 def test_a_trigger_that_never_came_is_noted_once() -> None:
     stage = Stage(Fault("kill", "it", trigger="9th leader"))
     stage.conductor.heal_all()

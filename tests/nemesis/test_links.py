@@ -8,7 +8,7 @@ import pytest
 
 from nemesis.draws import stream
 from nemesis.faults import KINDS, Fault, Parameter, fault_params
-from nemesis.links import CLIENTS, LOST, UNTOUCHED, Links, link_rules, partition, touched
+from nemesis.links import CLIENTS, LOST, UNTOUCHED, Links, holes, link_rules, partition, touched
 from nemesis.plan import MILLISECOND, SECOND, Cluster, members
 from nemesis.port import AgentView, LinkRule
 
@@ -197,6 +197,16 @@ def test_the_shapes_of_partitions(nodes: int, seed: int) -> None:
     heard = [frozenset(far for far in everyone if (far, near) not in ring) for near in everyone]
     assert all(near in heard[near] and len(heard[near]) == nodes // 2 + 1 for near in everyone)
     assert len(set(heard)) == nodes
+
+
+def test_holes_cut_each_directed_link_on_its_own() -> None:
+    agents = views(CLASSIC)
+    links = set(permutations(range(len(agents)), 2))
+    cuts = [set(holes(agents, 0.4, stream(f"holes {seed}"))) for seed in range(20)]
+    assert all(cut <= links for cut in cuts)
+    assert 0.35 < sum(map(len, cuts)) / (20 * len(links)) < 0.45
+    assert any((a, b) in cut and (b, a) not in cut for cut in cuts for a, b in links)
+    assert holes(agents, 0.0, stream("none")) == [] and set(holes(agents, 1.0, stream("all"))) == links
 
 
 @pytest.mark.parametrize("shape", ["halves", "majority", "ring", "bridge"])

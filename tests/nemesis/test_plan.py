@@ -82,6 +82,8 @@ def test_a_plan_comes_back_as_it_was_written(tmp_path: Path) -> None:
             {"faults": [{"kind": "drop", "at_ns": 0, "duration_ns": 1, "params": {"peer": "x"}}]},
             r"params\.peer: no agent is named 'x'",
         ),
+        ({"faults": [{"kind": "kill", "at_ns": 0, "after_ns": 5}]}, r"faults\[0\]\.after_ns: counts from a trigger"),
+        ({"faults": [{"kind": "kill", "trigger": "leader", "after_ns": -5}]}, r"after_ns: must not be negative"),
         ({"cluster": {"nodes": 0}}, "cluster.nodes: must be positive"),
         ({"cluster": {"deployment": "mixed"}}, "cluster.deployment: invalid enum value 'mixed'"),
         ({"workload": {"mix": {"reed": 1.0}}}, r"workload\.mix: unknown function 'reed' \(did you mean 'read'"),
@@ -158,8 +160,8 @@ def test_scaling_stretches_all_times_and_the_rates() -> None:
 
 def test_keys_of_faults_do_not_depend_on_other_faults() -> None:
     kill, twin, pause = Fault("kill", "one", at_ns=1), Fault("kill", "all", at_ns=1), Fault("pause", trigger="leader")
-    plan = Plan(faults=(kill, twin, pause))
-    assert [fault_key(plan, index) for index in range(3)] == ["kill@1", "kill@1#1", "pause@leader"]
+    plan = Plan(faults=(kill, twin, pause, msgspec.structs.replace(pause, after_ns=5)))
+    assert [fault_key(plan, index) for index in range(4)] == ["kill@1", "kill@1#1", "pause@leader", "pause@leader+5"]
     assert fault_key(Plan(faults=(pause,)), 0) == "pause@leader"
 
 
@@ -173,6 +175,8 @@ def test_keys_of_faults_do_not_depend_on_other_faults() -> None:
             [],
             "#3 when 2nd leader: kill the agent that did it (undone at once)",
         ),
+        (Fault("kill", "it", trigger="leader", after_ns=5 * MS, duration_ns=-1), ["r1"],
+         "#3 5 ms after leader: kill r1 until the end"),
         (
             Fault("drop", "agent:r0,r2", at_ns=MS, duration_ns=MS, params={"probability": 0.5, "way": "out"}),
             [],

@@ -172,3 +172,43 @@ def test_torture_leaves_quiet_gaps_between_its_episodes() -> None:
 def test_an_unknown_strategy_is_refused_with_a_suggestion() -> None:
     with pytest.raises(UnknownStrategy, match="did you mean 'swarm'"):
         generate("swarmm", 1)
+
+
+def test_usurp_replaces_living_leaders() -> None:
+    for seed in SEEDS:
+        plan = generate("usurp", seed)
+        assert plan.faults[0].kind == "reorder" and plan.faults[0].duration_ns == -1
+        jumps = [fault for fault in plan.faults if fault.kind == "clock_jump"]
+        assert all(fault.params["offset_ns"] >= unit(plan) or fault.target != "others" for fault in jumps)
+    assert any(fault.target == "others" for seed in SEEDS for fault in generate("usurp", seed).faults)
+
+
+def test_islands_change_who_hears_whom_all_the_time() -> None:
+    for seed in SEEDS:
+        plan = generate("islands", seed)
+        holes = [fault for fault in plan.faults if fault.params.get("shape") == "holes"]
+        for one, other in pairwise(holes):
+            assert one.at_ns is not None and one.at_ns + one.duration_ns == other.at_ns
+
+
+def test_brink_crashes_the_same_agent_twice() -> None:
+    twice = 0
+    for seed in SEEDS:
+        crashes = [fault for fault in generate("brink", seed).faults if fault.kind in ("kill", "power")]
+        twice += any(one.trigger and one.trigger == other.trigger for one, other in pairwise(crashes))
+    assert twice > len(SEEDS) / 4
+
+
+def test_laggard_cuts_logs_early() -> None:
+    plans = [generate("laggard", seed) for seed in SEEDS]
+    assert all(0 < plan.limits.snapshot_every <= 20 and plan.limits.keep_slots <= 10 for plan in plans)
+    assert any("installed" in (fault.trigger or "") for plan in plans for fault in plan.faults)
+
+
+def test_molasses_lasts_until_the_heal() -> None:
+    plans = [generate("molasses", seed) for seed in SEEDS]
+    lasting = [
+        any(f.duration_ns == -1 or (f.at_ns or 0) + f.duration_ns > p.duration_ns for f in p.faults) for p in plans
+    ]
+    assert sum(lasting) > 0.8 * len(plans)
+    assert {plan.heal for plan in plans} == {"all", "majority"}

@@ -35,6 +35,11 @@ class SimulatedNetwork:
         self._seed = plan.seed
         self._draws: dict[tuple[int, int], Callable[[], float]] = {}
 
+    def quiet_at_ns(self) -> int:
+        """When the last message that is under way now arrives. A heal is complete only then: what a fault held back still
+        comes."""
+        return max((entry[0] for entry in self.loop.queue if entry[2] == self.deliver), default=self.loop.now_ns)
+
     def send(self, source: int, incarnation: int, target: int, message: AnyMessage) -> None:
         self.decisions += 1
         link = (source, target)

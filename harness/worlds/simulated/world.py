@@ -3,8 +3,9 @@
 Same agents, plans, clients, faults and oracles as on real processes; nothing here knows what a ballot is. Runs are
 bit-identical: a digest over every delivery and every traced step proves it.
 
-A run: load and faults for ``duration_ns``; everything is healed; load goes on for ``settle_ns`` (liveness); load stops and
-what is in flight ends; the power of all nodes is cut (if the plan says so) and they come back; the learners converge.
+A run: load and faults for ``duration_ns``; everything is healed, and what was held back arrives; load goes on for
+``settle_ns`` (liveness); load stops and what is in flight ends; the power of all nodes is cut (if the plan says so) and they
+come back; the learners converge.
 """
 
 from __future__ import annotations
@@ -199,16 +200,19 @@ class SimulatedWorld:
         self._schedule_nemesis()
         loop.run_until(plan.duration_ns)
         self._heal()
+        loop.run_until(self.network.quiet_at_ns())
         self.healed_ns = loop.now_ns
         self._record_fault("end", FINAL, "heal", self._names(), {})
+        self.clients.slow_down(plan.workload.settle_rate)
         loop.run_until(loop.now_ns + plan.settle_ns)
         self.clients.stop()
         loop.run_until(loop.now_ns + plan.timing.operation_timeout_ns + plan.timing.client_retry_ns)
         self.clients.give_up(loop.now_ns)
         self._bring_up(self.conductor.heal_all)
+        furthest = max(self._reached().values(), default=0)
         if plan.final_power_cut:
             self._final_power_cut()
-        loop.run_until(loop.now_ns + plan.settle_ns)
+        self._await_convergence(furthest, loop.now_ns + plan.settle_ns)
         self._check_convergence()
         self._stop()
         if self._oracle_handlers:
@@ -254,13 +258,30 @@ class SimulatedWorld:
     def _names(self) -> tuple[str, ...]:
         return tuple(process.name for process in self.processes)
 
-    def _check_convergence(self) -> None:
-        """Liveness: after the heal learners reach the same slot, and clients are served."""
-        reached = {
+    def _await_convergence(self, furthest: int, bound_ns: int) -> None:
+        """There is no load any more: when for an election timeout all are up and all learners stand at one slot, which is not
+        below ``furthest``, nothing is left to wait for."""
+        timeout_ns = self.plan.timing.election_timeout_ns
+        stood: set[int] = set()
+        while self.loop.now_ns < bound_ns:
+            self.loop.run_until(min(self.loop.now_ns + timeout_ns, bound_ns))
+            reached = set(self._reached().values())
+            stands = all(process.up for process in self.processes) and len(reached) == 1 and min(reached) >= furthest
+            if stands and stood == reached:
+                return
+            stood = reached if stands else set()
+
+    def _reached(self) -> dict[str, int]:
+        """Learner that is up -> slot it has applied."""
+        return {
             process.name: process.node.agent.applied_slot()
             for process in self.processes
             if process.up and process.node is not None and process.spec.role in ("replica", "learner")
         }
+
+    def _check_convergence(self) -> None:
+        """Liveness: after the heal learners reach the same slot, and clients are served."""
+        reached = self._reached()
         lost = [process.name for process in self.processes if not process.up and not process.crashed.startswith("disk")]
         if len(set(reached.values())) > 1:
             slowest = min(reached, key=lambda name: reached[name])

@@ -48,7 +48,13 @@ def test_a_majority_is_never_left_broken() -> None:
     everyone = Fault("pause", "all", at_ns=900 * MILLISECOND, duration_ns=-1)
     run = world(everyone).run()
     assert run.violations == []
-    assert [row.time_ns for row in run.faults if row.fault == 0 and row.edge == "end"] == [run.healed_ns]
+    assert [row.time_ns for row in run.faults if row.fault == 0 and row.edge == "end"] == [SECOND]
+
+
+def test_a_heal_is_complete_when_what_was_held_back_has_come() -> None:
+    late = Fault("delay", "all", at_ns=900 * MILLISECOND, duration_ns=-1, params={"delay_ns": 300 * MILLISECOND})
+    run = world(late, heal="all").run()
+    assert SECOND + 200 * MILLISECOND < run.healed_ns <= SECOND + 310 * MILLISECOND
 
 
 def test_a_deaf_leader_that_goes_on_leading_is_seen() -> None:

@@ -1,0 +1,50 @@
+"""Usurp: leaders are replaced while they are alive and in the middle of their work, again and again.
+
+When the clocks of all but the leader jump ahead, they think that it has been silent for long, and elect another one within
+a few messages. The old one goes on proposing until it is told; and among its messages there are always some that
+arrive long after. So every slot may hold what two or three leaders left there, and votes for one ballot come in the time
+of another.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from nemesis.draws import Draw, between, choice, stream
+from nemesis.faults import Fault, Parameter
+from nemesis.plan import Plan
+from nemesis.strategies.frame import Frame, framed, last_blow, spread, stragglers
+from nemesis.strategies.moves import random_fault, unit
+from nemesis.triggers import ordinal
+
+_MOMENTS = ("propose", "propose", "accepted", "sent_accept", "sent_accepted", "leader", "promised", "chosen")
+_OTHER_KINDS = ("kill", "pause", "partition", "power", "drop", "delay")
+
+
+def generate(seed: int, frame: Frame) -> Plan:
+    plan = framed(seed, "usurp", frame)
+    draw = stream(f"{seed}/usurp")
+    faults = [stragglers(plan, draw)]
+    pace, share = choice(draw, (0.6, 1.0, 2.0)), choice(draw, (0.0, 0.2, 0.5))
+    at_ns = spread(draw, unit(plan), 1.0, 3.0)
+    while at_ns < plan.duration_ns:
+        if draw() < share:
+            faults.append(random_fault(plan, draw, choice(draw, _OTHER_KINDS), at_ns, 2.0))
+        else:
+            faults.append(_impatience(plan, draw, at_ns))
+        at_ns += spread(draw, unit(plan), 0.5 * pace, 1.5 * pace)
+    faults += last_blow(plan, draw)
+    return msgspec.structs.replace(plan, faults=tuple(faults))
+
+
+def _impatience(plan: Plan, draw: Draw, at_ns: int) -> Fault:
+    """Clocks jump by more than an election timeout, and back soon after; at a time, or just after some step."""
+    target = choice(draw, ("others", "others", "others", "majority", "one", "all"))
+    params: dict[str, Parameter] = {"offset_ns": spread(draw, unit(plan), 1.0, 2.5)}
+    length_ns = spread(draw, unit(plan), 0.05, 0.6)
+    if draw() < 0.5:
+        return Fault("clock_jump", target, at_ns=at_ns, duration_ns=length_ns, params=params)
+    trigger = f"{ordinal(between(draw, 1, choice(draw, (10, 100, 300))))} {choice(draw, _MOMENTS)}"
+    after_ns = choice(draw, (0, spread(draw, unit(plan), 0.0, 0.1)))
+    whom = "leader" if target == "all" else target
+    return Fault("clock_jump", whom, trigger=trigger, after_ns=after_ns, duration_ns=length_ns, params=params)
