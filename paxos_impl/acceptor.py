@@ -198,6 +198,10 @@ class Acceptor(Agent):
             self.cut(self.stable)
             self.context.log.start_checkpoint(self.checkpoint(0, b"", 0, ()))
 
+    def on_clock_set_back(self, by_ns: int) -> None:
+        """A leader heard "in the future" would be protected until then, though it is dead."""
+        self.leader_heard_ns -= by_ns
+
     # -- bounded log --------------------------------------------------------------------------------------------------
 
     def cut(self, floor: int) -> None:

@@ -164,6 +164,9 @@ class Agent:
     def on_checkpoint_durable(self, slot: int) -> None:
         """A checkpoint that covers ``slot`` survives a power cut from now on."""
 
+    def on_clock_set_back(self, by_ns: int) -> None:
+        """The clock shows ``by_ns`` less than before: times noted move with it. (Timers have moved already.)"""
+
     # -- what can be seen from outside -------------------------------------------------------------------------------
 
     def applied_slot(self) -> int:

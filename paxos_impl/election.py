@@ -163,6 +163,10 @@ class Election(Agent):
         since_ns = self.context.now_ns - self.config.election_timeout_ns
         return self.is_quorum([node for node, heard_ns in self.heard_ns.items() if heard_ns >= since_ns])
 
+    def on_clock_set_back(self, by_ns: int) -> None:
+        """Who was heard "in the future" would count as heard until then, though it is gone."""
+        self.heard_ns = {node: heard_ns - by_ns for node, heard_ns in self.heard_ns.items()}
+
     def hear(self, source: int) -> None:
         self.heard_ns[source] = self.context.now_ns
 

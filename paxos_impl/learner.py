@@ -365,6 +365,10 @@ class Learner(Agent):
                 self.send(source, FetchPage(slot, page))
         self.set_timer("catch_up", self.config.retransmit_ns)
 
+    def on_clock_set_back(self, by_ns: int) -> None:
+        self.page_came_ns -= by_ns
+        self.pages_asked = {page: asked_ns - by_ns for page, asked_ns in self.pages_asked.items()}
+
     def same_snapshot(self, source: int, slot: int) -> bool:
         """Pages of one snapshot of one peer make a whole; others begin anew."""
         return self.pages_of == (source, slot)

@@ -55,12 +55,16 @@ class Node:
         self.finish()
 
     def receive(self, source: int, incarnation: int, message: AnyMessage, now_ns: int) -> None:
+        if now_ns < self.context.now_ns:
+            self._clock_set_back(now_ns)
         self.context.now_ns = now_ns
         self.agent.receive(source, incarnation, message)
         if self.gate.loopback:
             self._loop_back()
 
     def wake(self, now_ns: int) -> None:
+        if now_ns < self.context.now_ns:
+            self._clock_set_back(now_ns)
         self.context.now_ns = now_ns
         self.agent.fire_timers()
         if self.gate.loopback:
@@ -90,6 +94,8 @@ class Node:
 
     def end_sync(self, now_ns: int) -> None:
         """The sync is finished: what waited for it goes, and the agent goes on."""
+        if now_ns < self.context.now_ns:
+            self._clock_set_back(now_ns)
         self.context.now_ns = now_ns
         slot = self._guarded(self.log.end_sync)
         if slot is not None:
@@ -119,6 +125,13 @@ class Node:
         loopback = self.gate.loopback
         while loopback:
             self.agent.receive(self.id, self.incarnation, loopback.popleft())
+
+    def _clock_set_back(self, now_ns: int) -> None:
+        """Deadlines and times kept move with the clock: nothing may wait until it shows again what it showed before."""
+        by_ns = self.context.now_ns - now_ns
+        for name in self.timers:
+            self.timers[name] -= by_ns
+        self.agent.on_clock_set_back(by_ns)
 
     def _guarded(self, action: Callable[[], T]) -> T:
         try:

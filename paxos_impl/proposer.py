@@ -389,6 +389,11 @@ class Proposer(Election):
                     if acceptor not in proposal.accepted_by:
                         self.send(acceptor, message)
 
+    def on_clock_set_back(self, by_ns: int) -> None:
+        super().on_clock_set_back(by_ns)
+        for proposal in self.proposals.values():
+            proposal.sent_ns -= by_ns
+
     def value_to_retransmit(self, slot: int, proposal: Proposal) -> Value:
         """A ballot has one value in a slot, whoever asks again (PTP section 2.1, B1)."""
         return proposal.value

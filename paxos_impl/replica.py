@@ -73,6 +73,10 @@ class Replica(Agent, Household):
         self.learner.on_checkpoint_durable(slot)
         self.acceptor.cut(self.learner.floor)
 
+    def on_clock_set_back(self, by_ns: int) -> None:
+        for role in (self.acceptor, self.proposer, self.learner):
+            role.on_clock_set_back(by_ns)
+
     # -- household ----------------------------------------------------------------------------------------------------
 
     def progress(self) -> tuple[int, int]:

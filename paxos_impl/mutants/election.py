@@ -224,6 +224,21 @@ class BackoffWithoutBound(Proposer):
 
 
 @mutant(
+    "E18",
+    "a clock that is set back leaves the leader heard in the future, and protected until then",
+    rule="times noted move with a clock that is set back",
+    paper="Ongaro's thesis, 9.6",
+    breaks="P",
+    source="this project's own Paxos (docs/track-record.md)",
+    oracle="liveness",
+    difficulty="deep",
+)
+class LeaderHeardInTheFuture(Acceptor):
+    def on_clock_set_back(self, by_ns: int) -> None:
+        pass
+
+
+@mutant(
     "EQ1",
     "a leader does not care about refusals",
     rule="a leader that sees a higher ballot steps down",

@@ -139,7 +139,7 @@ class Host:
             frames = receive_all(FRAMES_AT_ONCE, 0 if node.wants_sync else self._timeout_ms())
             now = now_ns()
             deadline = node.deadline_ns()
-            if deadline is not None and deadline <= now:
+            if not frames or (deadline is not None and deadline <= now):
                 node.wake(now)
             for frame in frames:
                 if is_order(frame):

@@ -57,6 +57,41 @@ def test_a_leader_that_can_hear_but_not_send_is_replaced_and_follows(hand_cluste
     assert cluster.agent(0).proposer.leader == leader
 
 
+@pytest.mark.parametrize("shape", [Cluster(), Cluster(deployment="classic")], ids=lambda shape: shape.deployment)
+def test_a_leader_that_died_before_the_clocks_were_set_back_is_replaced(hand_cluster: Any, shape: Cluster) -> None:
+    """Acceptors heard it at times that are in the future now; timers were set for times that are far away now."""
+    cluster = hand_cluster(shape)
+    cluster.start()
+    cluster.elect(0)
+    cluster.now_ns += 100 * ELECTION_NS
+    cluster.pass_time(2 * ELECTION_NS)
+    leader = _leaders(cluster)[0]
+    cluster.kill(leader)
+    cluster.now_ns -= 100 * ELECTION_NS
+    for agent, node in enumerate(cluster.nodes):
+        if node is not None:
+            cluster.wake(agent)
+    cluster.pass_time(10 * ELECTION_NS)
+    assert len(_leaders(cluster)) == 1
+
+
+def test_a_leader_that_went_deaf_before_its_clock_was_set_back_steps_down(hand_cluster: Any) -> None:
+    cluster = hand_cluster()
+    cluster.start()
+    cluster.elect(0)
+    cluster.cut = {(1, 0), (2, 0)}
+    cluster.now_ns -= ELECTION_NS
+    cluster.wake(0)
+    cluster.pass_time(2 * ELECTION_NS, agents=(0,))
+    assert cluster.agent(0).proposer.state != "leading"
+
+
+def _leaders(cluster: Any) -> list[int]:
+    up = [agent for agent, node in enumerate(cluster.nodes) if node is not None]
+    proposers = [(agent, getattr(cluster.agent(agent), "proposer", cluster.agent(agent))) for agent in up]
+    return [agent for agent, proposer in proposers if getattr(proposer, "state", "") == "leading"]
+
+
 def test_a_node_that_only_one_other_hears_does_not_disturb_the_leader(hand_cluster: Any) -> None:
     """A bridge: 1 hears both, 0 and 2 do not hear each other. The leader 0 has its quorum, 2 must wait."""
     cluster = hand_cluster()

@@ -645,7 +645,10 @@ class SimulatedWorld:
                 continue
             process.paused = False
             missed += len(process.waiting)
-            self._step(process, lambda: None)
+            if process.clock_is_true:
+                self._step(process, lambda: None)
+            else:
+                self._clock_moved(process)
             incarnation = process.incarnation
             while process.waiting and not process.paused and process.up and process.incarnation == incarnation:
                 process.waiting.popleft()()
@@ -735,10 +738,17 @@ class SimulatedWorld:
         return {}
 
     def _clock_moved(self, process: SimulatedProcess) -> None:
-        """Deadlines are readings of the clock: they come at another time now."""
-        if process.up and not process.paused and process.node is not None:
-            process.wake_ns = None
-            self._step(process, lambda: None)
+        """The agent looks at its clock again: deadlines are readings of it, and come at another time now."""
+        node = process.node
+        if not process.up or process.paused or node is None:
+            return
+        process.wake_ns = None
+
+        def event() -> None:
+            node.wake(process.clock.read_ns(self.loop.now_ns))
+            node.finish()
+
+        self._step(process, event)
 
 
 def simulate(
