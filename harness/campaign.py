@@ -14,21 +14,18 @@ Rules
 from __future__ import annotations
 
 import concurrent.futures
-import contextlib
-import ctypes
 import functools
 import hashlib
 import itertools
 import multiprocessing
 import os
+import resource
 import signal
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from pathlib import Path
-from types import FrameType
 from typing import Any, BinaryIO
 
 import msgspec
@@ -37,6 +34,7 @@ from harness.errors import HarnessFault
 from harness.results import EXIT_CODES, EXIT_INTERRUPTED, Verdict
 from harness.simulated_run import write_simulated_run
 from harness.store import environment, link_latest, new_run_directory, write_environment, write_plan
+from harness.time_limit import Hang, time_limit
 from nemesis.plan import Plan, Plant
 from nemesis.strategies import generate
 from nemesis.strategies.frame import Frame
@@ -47,6 +45,8 @@ BATCH = 8
 RERUN_ONE_IN = 100
 HANG_S = 60.0
 """A schedule that takes longer than this in real time hangs."""
+WORKER_BYTES = 4 << 30
+"""Address space of a worker. A schedule needs a few hundred MB; one that grows without bound must end, not the machine."""
 
 
 class Task(msgspec.Struct, frozen=True):
@@ -120,17 +120,13 @@ class CampaignResult(msgspec.Struct):
         return EXIT_CODES[self.verdict]
 
 
-class Hang(BaseException):
-    """A schedule did not end in time. No Exception: the world takes those for crashes of the agent that raised them."""
-
-
 def run_task(task: Task, hang_s: float = HANG_S) -> RunRow:
     """Run one schedule; whatever happens becomes a row. It hangs after ``hang_s`` seconds of real time."""
     from harness.worlds.simulated.world import simulate
 
     plan = task.make_plan()
     try:
-        with _alarm(hang_s):
+        with time_limit(hang_s):
             run = simulate(plan)
     except Hang:
         return _row(task, plan, "harness/hang", f"the schedule did not end within {hang_s:g} s of real time")
@@ -147,32 +143,6 @@ def run_task(task: Task, hang_s: float = HANG_S) -> RunRow:
         plan.cluster.deployment,
         len(plan.faults),
     )
-
-
-@contextlib.contextmanager
-def _alarm(seconds: float) -> Iterator[None]:
-    """Raise Hang in the body after ``seconds``. By a signal, which also ends waiting calls; outside the main thread (the
-    workers of a cluster are threads) as an exception thrown into the thread, which ends Python code only."""
-    if threading.current_thread() is threading.main_thread():
-        previous = signal.signal(signal.SIGALRM, _on_alarm)
-        signal.setitimer(signal.ITIMER_REAL, seconds)
-        try:
-            yield
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, previous)
-        return
-    thread = ctypes.c_ulong(threading.get_ident())
-    throw = ctypes.pythonapi.PyThreadState_SetAsyncExc
-    timer = threading.Timer(seconds, throw, (thread, ctypes.py_object(Hang)))
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-        timer.join()
-        throw(thread, None)
 
 
 def run_batch(
@@ -466,13 +436,11 @@ def _lost(task: Task, why: str) -> RunRow:
     return _row(task, task.make_plan(), "harness/worker", why)
 
 
-def _on_alarm(signum: int, frame: FrameType | None) -> None:
-    raise Hang
-
-
 def _begin_worker(parent: int) -> None:
     """A worker dies with its campaign, however that ends, and leaves Ctrl-C to it."""
     from paxos_impl.process.host import die_with_parent
 
     die_with_parent(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _, hardest = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (WORKER_BYTES, hardest))

@@ -17,15 +17,16 @@ import concurrent.futures
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import BrokenExecutor, Executor, Future
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from harness.campaign import local_executor
-from harness.errors import UserError
+from harness.errors import HarnessFault, UserError
 from harness.results import Violation
 from harness.time_limit import Hang, time_limit
 from nemesis.plan import Plan
@@ -78,6 +79,8 @@ class Task(msgspec.Struct, frozen=True):
     strategy: str
     base: int
     budget: int
+    skip: int = 0
+    """Seeds left out, because they were run before."""
 
 
 class MatrixRow(msgspec.Struct, frozen=True):
@@ -140,7 +143,7 @@ def run_trial(task: Task) -> Trial:
     source_hash = hash_of(mutants) if mutants else ""
     events = 0
     unclean: list[tuple[int, str]] = []
-    first = task.base * SEEDS_APART
+    first = task.base * SEEDS_APART + task.skip
     for seed in range(first, first + task.budget):
         plan = plan_of(task.strategy, seed, deployments)
         found, steps = first_violation(plan, parts)
@@ -180,6 +183,10 @@ def first_violation(plan: Plan, parts: Parts) -> tuple[Violation | None, int]:
             run = world.run()
     except Hang:
         return Violation("harness/hang", f"the schedule did not end within {HANG_S:g} s of real time"), world.steps
+    except Exception as error:
+        if parts is CORRECT or isinstance(error, HarnessFault):
+            raise
+        return Violation("harness/raised", f"the schedule cannot be run: {type(error).__name__}: {error}"), world.steps
     return (run.violations[0] if run.violations else None), run.steps
 
 
@@ -291,13 +298,45 @@ def run_tasks(
             for task in missing:
                 finish(run_trial(task))
         else:
-            with (make_executor or local_executor)(jobs) as executor:
-                futures: list[Future[Trial]] = [executor.submit(run_trial, task) for task in missing]
-                for future in concurrent.futures.as_completed(futures):
-                    finish(future.result())
+            make = make_executor or local_executor
+            for task in _in_processes(missing, jobs, make, finish):
+                finish(run_trial_apart(task, make))
     except KeyboardInterrupt:
         interrupted = True
     return summarise(trials, interrupted)
+
+
+def _in_processes(
+    tasks: Sequence[Task], jobs: int, make: Callable[[int], Executor], finish: Callable[[Trial], None]
+) -> list[Task]:
+    """Run the tasks; returns those that were under way when a worker died. One of them killed it, nobody knows which."""
+    lost = []
+    with make(jobs) as executor:
+        futures: dict[Future[Trial], Task] = {executor.submit(run_trial, task): task for task in tasks}
+        for future in concurrent.futures.as_completed(futures):
+            try:
+                finish(future.result())
+            except BrokenExecutor:
+                lost.append(futures[future])
+    return lost
+
+
+def run_trial_apart(task: Task, make: Callable[[int], Executor]) -> Trial:
+    """As ``run_trial``, each schedule in a process of its own; the death of one is a kill."""
+    for skip in range(task.budget):
+        with make(1) as executor:
+            try:
+                trial = executor.submit(run_trial, replace(task, skip=skip, budget=1)).result()
+            except BrokenExecutor:
+                seed = task.base * SEEDS_APART + skip
+                hash_ = hash_of(find(task.mutant)) if task.mutant else ""
+                return Trial(
+                    task.mutant, hash_, task.strategy, task.base, task.budget, True, skip + 1, 0, "harness/worker",
+                    "the process that ran this schedule died", seed,
+                )  # fmt: skip
+        if trial.killed:
+            break
+    return replace(trial, schedules=skip + 1, budget=task.budget)
 
 
 def _key(trial: Trial) -> tuple[str, str, int]:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from harness.record import Operation
 from harness.workloads.mixed import Intent, MixedWorkload
@@ -211,7 +212,7 @@ class OpenLoop:
                 value = finished.result
                 self.intents.saw(intent.key, value)
             elif intent.f == "cas":
-                applied, seen = finished.result
+                applied, seen = _cas_answer(finished.result)
                 self.intents.saw(intent.key, intent.value if applied else seen)
             elif intent.f == LOCAL_READ:
                 value, seen = finished.result
@@ -241,6 +242,11 @@ class OpenLoop:
             del self._by_client[session.client]
             client.session = self._new_session()
             self._adopt(client)
+
+
+def _cas_answer(result: Any) -> tuple[Any, Any]:
+    """(took place, value found). What is no such pair is recorded as it came, for the checkers to see."""
+    return tuple(result) if isinstance(result, list | tuple) and len(result) == 2 else (None, result)
 
 
 def _asked(intent: Intent) -> object:

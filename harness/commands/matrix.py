@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from harness.commands.options import Name, emit, json_option, strategy_names
+from harness.commands.options import Name, emit, json_option, loading, strategy_names
 from harness.errors import UserError
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def command(
     A kill counts only if the same plan passes on the unmodified code. With --mutants FILE.py it measures your own bugs.
     """
     from harness import matrix
+    from harness.campaign import local_executor
     from harness.power import RIVAL, compare
 
     watch = None if as_json else _Watch()
@@ -91,7 +92,14 @@ def command(
         state.parent.mkdir(parents=True, exist_ok=True)
     wanted = strategies or (("portfolio", RIVAL) if power else ("portfolio",))
     result = matrix.run_matrix(
-        names, wanted, budget, jobs=jobs, bases=trials, state=None if mutants else state, progress=progress
+        names,
+        wanted,
+        budget,
+        jobs=jobs,
+        bases=trials,
+        state=None if mutants else state,
+        progress=progress,
+        make_executor=local_executor,
     )
     if power:
         compared = compare(result.trials)
@@ -120,7 +128,8 @@ def _names(ids: str | None, mutants: Path | None) -> list[str] | None:
         return None if ids is None else ids.split(",")
     from paxos_impl.mutants.registry import load_file
 
-    found = load_file(mutants)
+    with loading(str(mutants)):
+        found = load_file(mutants)
     wanted = list(found) if ids is None else ids.split(",")
     for one in wanted:
         if one not in found:
@@ -167,7 +176,8 @@ def _print(result: MatrixResult) -> None:
         first = max(row.rules, key=lambda rule: row.rules[rule], default="-")
         click.echo(
             f"{row.mutant or 'unmodified':{width}}  {row.strategy:13}  {row.killed:2}/{row.trials:<3}  "
-            f"{row.schedules_median:9.0f}  {row.schedules_p95:4.0f}  {row.events_median:9.0f}  {row.seen_by_clients:7}  {first}"
+            f"{_number(row.schedules_median):>9}  {_number(row.schedules_p95):>4}  {_number(row.events_median):>9}  "
+            f"{row.seen_by_clients:7}  {first}"
         )
     for label in result.survivors:
         click.secho(f"survived: {label}", fg="magenta")
@@ -175,6 +185,11 @@ def _print(result: MatrixResult) -> None:
         click.secho(f"equivalent, but killed: {label}", fg="magenta")
     for strategy, seed, rule in result.clean_violations:
         click.secho(f"the unmodified code breaks {rule}: strategy {strategy}, seed {seed}", fg="magenta")
+
+
+def _number(value: float | None) -> str:
+    """None: that trial outlived its budget."""
+    return "-" if value is None else f"{value:.0f}"
 
 
 def _print_gate(result: GateResult) -> None:

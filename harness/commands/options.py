@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 import msgspec
 
+from harness.errors import UserError
+
+LOAD_S = 10.0
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _UNITS = {"ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000, "h": 3_600_000_000_000, "": 1_000_000_000}
@@ -93,7 +97,22 @@ def plant_of(mutant: str | None) -> Any:
     from nemesis.plan import Plant
     from paxos_impl.mutants.registry import find, hash_of
 
-    return Plant(mutant, hash_of(find(mutant)))
+    with loading(mutant):
+        return Plant(mutant, hash_of(find(mutant)))
+
+
+@contextlib.contextmanager
+def loading(what: str) -> Iterator[None]:
+    """A file of planted bugs is code: that it loops for ever must become a message."""
+    from harness.time_limit import Hang, time_limit
+
+    try:
+        with time_limit(LOAD_S):
+            yield
+    except Hang as hang:
+        raise UserError(
+            f"{what} could not be loaded within {LOAD_S:g} s; what stands outside its classes must end"
+        ) from hang
 
 
 def emit(data: Any) -> None:

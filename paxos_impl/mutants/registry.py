@@ -18,6 +18,7 @@ the same id. Two mutants are planted together as ``A01+P05``.
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import functools
 import hashlib
 import importlib
@@ -94,6 +95,7 @@ def mutant(
 
     def mark(class_: Class) -> Class:
         place = place_of(class_)
+        _must_override(class_, place)
         made = Mutant(
             id_, about, rule, paper, breaks, source, oracle, seen_in, difficulty, equivalent, deployments,
             class_.__module__.rpartition(".")[2], ((place, class_),),
@@ -112,6 +114,19 @@ def place_of(class_: type) -> str:
     raise MutantError(f"{class_.__name__} derives from no class of Parts; a mutant is a subclass of one of them")
 
 
+def _must_override(class_: type, place: str) -> None:
+    """A class that overrides nothing is the correct code under another name: a misspelt rule, most likely."""
+    base = getattr(CORRECT, place)
+    own = [name for one in class_.__mro__[: class_.__mro__.index(base)] for name in vars(one) if name[:2] != "__"]
+    if "__init__" in vars(class_) or any(hasattr(base, name) for name in own):
+        return
+    close = difflib.get_close_matches(own[0], dir(base), 1) if own else []
+    hint = f"; did you mean {close[0]}?" if close else "; docs/mutants.md lists the rule methods"
+    raise MutantError(
+        f"{class_.__name__} overrides no method of {base.__name__} ({', '.join(own) or 'it is empty'}){hint}"
+    )
+
+
 def mutants_of(module: ModuleType) -> dict[str, Mutant]:
     """The planted bugs a module defines, by id, in the order of the file."""
     found: dict[str, Mutant] = {}
@@ -120,6 +135,9 @@ def mutants_of(module: ModuleType) -> dict[str, Mutant]:
         if not isinstance(made, Mutant) or class_.__module__ != module.__name__:
             continue
         known = found.get(made.id)
+        if known is not None and made.classes[0][0] in dict(known.classes):
+            first = dict(known.classes)[made.classes[0][0]].__name__
+            raise MutantError(f"two mutants have the id {made.id!r}: {first} and {class_.__name__}; give each its own")
         found[made.id] = made if known is None else dataclasses.replace(known, classes=known.classes + made.classes)
     return found
 
@@ -152,7 +170,10 @@ def load_file(path: Path) -> dict[str, Mutant]:
     text = _text_of(path)
     name = f"planted_{path.stem}_{hashlib.sha256(f'{path}{text}'.encode()).hexdigest()[:16]}"
     module = sys.modules.get(name) or _import_text(path, text, name)
-    found = mutants_of(module)
+    try:
+        found = mutants_of(module)
+    except MutantError as error:
+        raise MutantError(f"{path}: {error}") from error
     if not found:
         raise MutantError(f"{path} defines no mutant; mark a class with @mutant(...) from paxos_impl.mutants.registry")
     return found
@@ -177,10 +198,10 @@ def _import_text(path: Path, text: str, name: str) -> ModuleType:
     linecache.cache[module.__file__] = (len(text), None, text.splitlines(keepends=True), module.__file__)
     try:
         exec(compile(text, str(path), "exec"), vars(module))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         if isinstance(error, MutantError):
-            raise
+            raise MutantError(f"{path}: {error}") from error
         raise MutantError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
     return module
 

@@ -34,6 +34,7 @@ from paxos_impl.mutants.registry import find, hash_of
 PLANTED = """
 import os, random, signal
 from paxos_impl.acceptor import Acceptor
+from paxos_impl.replica import Replica
 from paxos_impl.mutants.registry import mutant
 
 @mutant("DIES", "the process ends", rule="-", breaks="P")
@@ -48,9 +49,9 @@ class Hangs(Acceptor):
             pass
 
 @mutant("RAISES", "the schedule cannot be run", rule="-", breaks="P")
-class Raises(Acceptor):
-    def __init__(self, context):
-        raise SystemError("cannot begin")
+class Raises(Replica):
+    def applied_slot(self):
+        raise SystemError("cannot tell")
 
 @mutant("RANDOM", "not deterministic", rule="-", breaks="P")
 class Random(Acceptor):
@@ -170,7 +171,7 @@ def test_a_schedule_that_cannot_be_run_is_a_finding(tmp_path: Path, planted: Cal
     result = run_campaign(iter([small(0), small(1, planted("RAISES"))]), store=tmp_path, jobs=1)
     (cluster,) = result.clusters
     assert (cluster.rule, cluster.count) == ("harness/worker", 1)
-    assert cluster.first.sentence == "SystemError: cannot begin"
+    assert cluster.first.sentence == "SystemError: cannot tell"
 
 
 def test_two_digests_of_one_plan_break_the_harness(tmp_path: Path, planted: Callable[[str], Plant]) -> None:

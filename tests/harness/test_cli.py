@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from harness.cli import COMMANDS, LazyGroup, main, torture
+from harness.commands import options
 from harness.simulated_run import write_simulated_run
 from nemesis.faults import Fault
 from nemesis.plan import MILLISECOND, Plan, Plant, Workload, encode_plan, load_plan
@@ -373,3 +374,19 @@ def test_a_reader_that_goes_away_is_no_fault_of_the_harness() -> None:
     ended = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
     assert "broke" not in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_a_matrix_tells_of_survivors(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "bugs.py").write_text(BUGS.replace("return True", "return super().is_quorum(*args, **options)"))
+    ended = call("matrix", "--mutants", "bugs.py", "--strategy", "calm", "--budget", 1, "--trials", 1)
+    assert ended.code == 1
+    assert "survived: bugs.py:MINE/calm base 0" in ended.out
+
+
+def test_a_file_that_never_ends_is_the_users_mistake(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(options, "LOAD_S", 0.2)
+    (tmp_path / "bugs.py").write_text("while True: pass\n")
+    ended = call("simulate", "--mutant", "bugs.py:MINE")
+    assert ended.code == 2 and "could not be loaded within 0.2 s" in ended.err

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness import matrix
+from harness.campaign import local_executor
 from harness.errors import UserError
 from harness.matrix import (
     MatrixRow,
@@ -162,3 +163,51 @@ def test_a_recorded_matrix_is_read_as_written(tmp_path: Path) -> None:
 def test_the_document_of_the_project_is_not_stale() -> None:
     docs = Path(__file__).parents[2] / "docs"
     assert (docs / "kill-matrix.md").read_text() == document(read_recorded(docs / "kill-matrix.json"))
+
+
+BROKEN = """
+import os
+from paxos_impl.acceptor import Acceptor
+from paxos_impl.mutants.registry import mutant
+
+@mutant("DIES", "the process ends", rule="-", breaks="P")
+class Dies(Acceptor):
+    def may_pre_vote(self, ballot):
+        os._exit(9)
+
+@mutant("NOBODY", "asks a node that does not exist", rule="-", breaks="P")
+class AsksNobody(Acceptor):
+    def on_pre_vote(self, source, message):
+        self.send(99, message)
+
+@mutant("OBJECT", "sends what cannot travel", rule="-", breaks="P")
+class SendsAnObject(Acceptor):
+    def on_pre_vote(self, source, message):
+        self.send(source, object())
+
+@mutant("INIT", "cannot be made", rule="-", breaks="P")
+class CannotBeMade(Acceptor):
+    def __init__(self, context):
+        raise RuntimeError("no")
+
+@mutant("EXIT", "leaves by the back door", rule="-", breaks="P")
+class Leaves(Acceptor):
+    def may_pre_vote(self, ballot):
+        raise SystemExit(3)
+"""
+
+
+def test_one_that_breaks_everything_does_not_break_the_matrix(tmp_path: Path) -> None:
+    file = tmp_path / "broken.py"
+    file.write_text(BROKEN)
+    names = [f"{file}:{one}" for one in ("DIES", "NOBODY", "OBJECT", "INIT", "EXIT")]
+    result = run_matrix(names, ("calm",), 2, bases=1, jobs=2, make_executor=local_executor)
+    rules = {one.mutant.rpartition(":")[2]: one.rule for one in result.trials}
+    assert rules == {
+        "DIES": "harness/worker",
+        "NOBODY": "crash/no-such-node",
+        "OBJECT": "crash/unsendable",
+        "INIT": "crash/RuntimeError",
+        "EXIT": "crash/SystemExit",
+    }
+    assert all(one.schedules == 1 for one in result.trials)

@@ -129,7 +129,7 @@ class SimulatedWorld:
         self.last_leader: int | None = None
         self._digest = hashlib.blake2b(digest_size=16)
         self._block: list[Any] = []
-        self._encode = msgspec.msgpack.Encoder().encode
+        self._encode = msgspec.msgpack.Encoder(enc_hook=self._unsendable).encode
         parts = make_parts(plan) if parts is None else parts
         specs = agent_specs(plan)
         self.processes: list[SimulatedProcess] = []
@@ -155,6 +155,7 @@ class SimulatedWorld:
             parts.client,
         )
         self._client_wake_ns: int | None = None
+        self._clients_up = True
         self.commands = 0
         self.healed_ns = 0
         if record:
@@ -175,7 +176,8 @@ class SimulatedWorld:
         """Everything from the first start to the last check. Deterministic in the plan."""
         with contextlib.suppress(Stopped):
             self._run()
-        self._close_digest()
+        with contextlib.suppress(Stopped):
+            self._close_digest()
         if self.recording is not None:
             self.recording.clients = self.clients.places
         return SimulatedRun(
@@ -213,6 +215,7 @@ class SimulatedWorld:
         if plan.final_power_cut:
             self._final_power_cut()
         self._await_convergence(furthest, loop.now_ns + plan.settle_ns)
+        self._await_stragglers()
         self._check_convergence()
         self._stop()
         if self._oracle_handlers:
@@ -279,6 +282,14 @@ class SimulatedWorld:
             if process.up and process.node is not None and process.spec.role in ("replica", "learner")
         }
 
+    def _await_stragglers(self) -> None:
+        """A learner fetches a page a round trip, and the smallest page holds one slot: what it still lacks it may yet fetch."""
+        reached = self._reached().values()
+        lacking = max(reached, default=0) - min(reached, default=0)
+        round_trip_ns = 2 * (self.plan.network.latency_ns + self.plan.network.jitter_ns)
+        if lacking:
+            self.loop.run_until(self.loop.now_ns + lacking * round_trip_ns)
+
     def _check_convergence(self) -> None:
         """Liveness: after the heal learners reach the same slot, and clients are served."""
         reached = self._reached()
@@ -312,7 +323,11 @@ class SimulatedWorld:
     # -- processes ------------------------------------------------------------------------------------------------------
 
     def _start(self, process: SimulatedProcess) -> None:
-        node = process.begin_incarnation()
+        try:
+            node = process.begin_incarnation()
+        except Exception as error:
+            self._ended_by(process, error)
+            return
         self._step(process, lambda: node.start(process.clock.read_ns(self.loop.now_ns)))
 
     def _restart(self, process: SimulatedProcess, _b: Any = None, _c: Any = None) -> None:
@@ -329,7 +344,7 @@ class SimulatedWorld:
                 self._carry_out(process)
         except Died:
             pass
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self._ended_by(process, error)
 
     def _carry_out(self, process: SimulatedProcess) -> None:
@@ -416,8 +431,11 @@ class SimulatedWorld:
     def _deliver(self, target: int, sender: tuple[int, int], message: AnyMessage) -> None:
         if target >= FIRST_CLIENT_ADDRESS:
             self._block.append((self.loop.now_ns, target, sender, message))
-            self.clients.on_message(sender[0], message, self.loop.now_ns)
-            self._after_clients()
+            if self._clients_up:
+                self._step_clients(self.clients.on_message, sender[0], message, self.loop.now_ns)
+            return
+        if not 0 <= target < len(self.processes):
+            self._misaddressed(target, sender[0], message)
             return
         process = self.processes[target]
         if not process.up:
@@ -446,10 +464,10 @@ class SimulatedWorld:
                 self._carry_out(process)
         except Died:
             pass
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self._ended_by(process, error)
 
-    def _ended_by(self, process: SimulatedProcess, error: Exception) -> None:
+    def _ended_by(self, process: SimulatedProcess, error: BaseException) -> None:
         """An agent's code raised: its disk failed, it saw that safety is broken, or it has a bug. Ours are raised again."""
         if isinstance(error, HarnessFault):
             raise error
@@ -472,7 +490,7 @@ class SimulatedWorld:
         rule = "crash/log-corrupted" if isinstance(fault, LogCorrupted) else "crash/storage"
         self._crash(process, rule, str(fault))
 
-    def _record_end(self, process: SimulatedProcess, error: Exception) -> None:
+    def _record_end(self, process: SimulatedProcess, error: BaseException) -> None:
         """The last row of an incarnation that stopped by itself."""
         if self.recording is not None:
             row = AgentEvent(
@@ -481,24 +499,45 @@ class SimulatedWorld:
             self.recording.events.setdefault((process.name, process.incarnation), []).append(row)
 
     def _crash(self, process: SimulatedProcess, rule: str, text: str) -> None:
-        self.crashes.append(
-            Violation(
-                rule,
-                f"{process.name} (incarnation {process.incarnation}) stopped by itself: {text}",
-                self.loop.now_ns,
-                agents=(process.name,),
-            )
-        )
         process.die()
         process.crashed = text
+        sentence = f"{process.name} (incarnation {process.incarnation}) stopped by itself: {text}"
+        self._found(rule, sentence, (process.name,))
+
+    def _misaddressed(self, target: int, source: int, message: AnyMessage) -> None:
+        sender = self.processes[source].name if source < FIRST_CLIENT_ADDRESS else "a client"
+        self._found("crash/no-such-node", f"{sender} sent {type(message).__name__} to node {target}: there is none", ())
+
+    def _unsendable(self, message: object) -> Any:
+        """Called for what no wire could carry, when the digest meets it."""
+        name = type(message).__name__
+        self._found("crash/unsendable", f"an agent sent an object of type {name}, which cannot travel", ())
+        return name
+
+    def _found(self, rule: str, sentence: str, agents: tuple[str, ...]) -> None:
+        """Something that the tested code cannot go on from."""
+        self.crashes.append(Violation(rule, sentence, self.loop.now_ns, agents=agents))
         if self.stop_at_first:
             raise Stopped
 
     # -- clients --------------------------------------------------------------------------------------------------------
 
     def _start_clients(self, _a: Any, _b: Any, _c: Any) -> None:
-        self.clients.start(self.loop.now_ns)
-        self._after_clients()
+        self._step_clients(self.clients.start, self.loop.now_ns)
+
+    def _step_clients(self, event: Callable[..., None], *arguments: Any) -> None:
+        """One event of the clients. Their sessions are code under test too: if it raises, that is a finding."""
+        try:
+            event(*arguments)
+            self._after_clients()
+        except Exception as error:
+            if isinstance(error, HarnessFault):
+                raise
+            self._clients_up = False
+            self.clients.stop()
+            self._found(
+                f"crash/{type(error).__name__}", f"a client's session raised {type(error).__name__}: {error}", ()
+            )
 
     def _after_clients(self) -> None:
         clients = self.clients
@@ -516,8 +555,8 @@ class SimulatedWorld:
             return
         self._client_wake_ns = None
         self.steps += 1
-        self.clients.on_time(self.loop.now_ns)
-        self._after_clients()
+        if self._clients_up:
+            self._step_clients(self.clients.on_time, self.loop.now_ns)
 
     # -- observing ------------------------------------------------------------------------------------------------------
 

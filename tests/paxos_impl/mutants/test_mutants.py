@@ -108,3 +108,36 @@ def test_the_rule_methods_are_there() -> None:
     for place, methods in RULE_METHODS.items():
         for name in methods:
             assert callable(getattr(getattr(CORRECT, place), name, None)), f"{place}.{name}"
+
+
+HEAD = "from paxos_impl.acceptor import Acceptor\nfrom paxos_impl.mutants.registry import mutant\n"
+FIRST = (
+    '@mutant("X1", "a", rule="r", breaks="A")\nclass One(Acceptor):\n    def may_promise(self, ballot): return True\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (HEAD + FIRST.replace("may_promise", "may_promisse"), "may_promisse.*did you mean may_promise"),
+        (HEAD + '@mutant("X1", "a", rule="r", breaks="A")\nclass One(Acceptor): pass\n', "it is empty"),
+        (HEAD + FIRST + FIRST.replace("One", "Two"), "two mutants have the id 'X1': One and Two"),
+        (HEAD + FIRST.replace("(Acceptor)", ""), "derives from no class"),
+        (HEAD + FIRST.replace('@mutant("X1", "a", rule="r", breaks="A")\n', ""), "defines no mutant"),
+        (HEAD + FIRST.replace("):\n", "\n", 1), "SyntaxError"),
+        ("import not_there\n", "ModuleNotFoundError"),
+        ("raise SystemExit(4)\n", "SystemExit: 4"),
+    ],
+)
+def test_a_bad_file_is_told_by_its_name_and_what_is_wrong(tmp_path: Path, text: str, told: str) -> None:
+    file = tmp_path / "bad.py"
+    file.write_text(text)
+    with pytest.raises(MutantError, match=f"bad.py.*{told}"):
+        find(f"{file}:X1")
+
+
+def test_helpers_beside_the_rule_are_allowed(tmp_path: Path) -> None:
+    file = tmp_path / "helped.py"
+    file.write_text(HEAD + FIRST + "    def helper(self): return 1\n")
+    (one,) = find(f"{file}:X1")
+    assert one.classes[0][0] == "acceptor"

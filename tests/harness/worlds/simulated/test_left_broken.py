@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from harness.worlds.simulated.world import SimulatedWorld
 from nemesis.faults import Fault
-from nemesis.plan import MILLISECOND, SECOND, Cluster, Plan, Workload
+from nemesis.plan import MILLISECOND, SECOND, Cluster, Plan, Workload, load_plan
+from paxos_impl.learner import Learner
+from paxos_impl.messages import Learn
 from paxos_impl.mutants.registry import find, plant
 from paxos_impl.parts import CORRECT, Parts
 
@@ -14,6 +18,11 @@ DEAF_LEADER = Fault(
     "partition", "leader", at_ns=900 * MILLISECOND, duration_ns=-1, params={"shape": "one_way", "direction": "deaf"}
 )
 KILLED = Fault("kill", "minority", at_ns=900 * MILLISECOND, duration_ns=-1)
+
+
+class LearnsFromNobody(Learner):
+    def on_learn(self, source: int, message: Learn) -> None:
+        pass
 
 
 def world(
@@ -62,3 +71,9 @@ def test_a_deaf_leader_that_goes_on_leading_is_seen() -> None:
     rules = {one.rule for one in world(DEAF_LEADER, parts=mutant).run().violations}
     assert "liveness/no-progress" in rules
     assert world(DEAF_LEADER, heal="all", parts=mutant).run().violations == []
+
+
+def test_more_time_does_not_help_who_makes_no_headway() -> None:
+    slow = load_plan(Path(__file__).parents[3] / "regressions/long-catch-up-in-small-pages.json")
+    stuck = SimulatedWorld(slow, parts=Parts(learner=LearnsFromNobody)).run()
+    assert "liveness/not-converged" in {one.rule for one in stuck.violations}
