@@ -172,8 +172,12 @@ class Acceptor(Agent):
         quiet_ns = self.context.now_ns - self.leader_heard_ns
         return self.precedes(self.promised, ballot) and quiet_ns >= self.config.election_timeout_ns
 
+    def is_deposed(self, ballot: Ballot) -> bool:
+        """A leader of a lower ballot than the promised one leads no more: it is told so, and protected no longer."""
+        return self.precedes(ballot, self.promised)
+
     def on_heartbeat(self, source: int, message: Heartbeat) -> None:
-        if self.precedes(message.ballot, self.promised):
+        if self.is_deposed(message.ballot):
             self.send(source, Nack(message.ballot, self.promised))
             return
         self.leader_heard_ns = self.context.now_ns

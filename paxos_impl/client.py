@@ -127,7 +127,7 @@ class ClientSession:
             return self._finish("ok", reply.result, source, None)
         if reply.status == EXPIRED:
             self.session = 0
-            return self._finish("info", None, source, "session expired")
+            return self._finish(self.outcome_of_expiry(), None, source, "session expired")
         if reply.status in (NOT_LEADER, BUSY):
             self._refused += 1
             hinted = reply.leader in self.config.servers and reply.status == NOT_LEADER
@@ -148,8 +148,12 @@ class ClientSession:
         operation = self._operation
         if operation is None or operation.f != LOCAL_READ or message.seq != operation.seq:
             return None
-        self.version = max(self.version, message.version)
+        self.note_version(message.version)
         return self._finish("ok", [message.value, message.version], source, None)
+
+    def note_version(self, version: int) -> None:
+        """What was read once is never unread: the next local read must not be older (PTP section 3.3.4)."""
+        self.version = max(self.version, version)
 
     def on_time(self, now_ns: int) -> Finished | None:
         """The deadline has come: try again, or give up."""
@@ -164,6 +168,10 @@ class ClientSession:
             self.server = self.next_in_turn(self.server)
         self._attempt(now_ns)
         return None
+
+    def outcome_of_expiry(self) -> OutcomeType:
+        """An earlier attempt may have been executed before the session went: nobody knows any more."""
+        return "info"
 
     def must_turn_away(self) -> bool:
         """After silence the next server is asked; after a refusal the one it pointed to, whatever was silent before."""
@@ -185,6 +193,7 @@ class ClientSession:
         return self._turn
 
     def next_server(self, server: int) -> int:
+        """In turn, so that each is asked before one is asked again."""
         servers = self.config.servers
         return servers[(servers.index(server) + 1) % len(servers)] if server in servers else servers[0]
 

@@ -128,11 +128,15 @@ class Election(Agent):
     def on_pre_vote_reply(self, source: int, message: PreVoteReply) -> None:
         """A grant counts although it tells of a higher round: phase 1 then takes a round above that one."""
         self.note_round(message.promised)
-        if self.state != POLLING or not message.granted or message.ballot != self.polled:
+        if not self.counts_pre_vote(message):
             return
         self.pre_votes.add(source)
         if self.is_quorum(self.pre_votes):
             self.begin_phase_1()
+
+    def counts_pre_vote(self, message: PreVoteReply) -> bool:
+        """A grant, and of the ballot asked about now: one of an earlier poll may be out of date."""
+        return self.state == POLLING and message.granted and message.ballot == self.polled
 
     def next_ballot(self) -> Ballot:
         """Above every round seen and every round ever tried, and this node's own (PTP section 2.3, lastTried)."""
@@ -171,13 +175,21 @@ class Election(Agent):
         self.heard_ns[source] = self.context.now_ns
 
     def on_heartbeat_reply(self, source: int, message: HeartbeatReply) -> None:
-        if self.state == LEADING and message.ballot == self.ballot and source in self.config.acceptors:
+        if self.is_sign_of_life(source, message):
             self.hear(source)
+
+    def is_sign_of_life(self, source: int, message: HeartbeatReply) -> bool:
+        """Check-quorum counts acceptors that follow this very ballot; learners answer too."""
+        return self.state == LEADING and message.ballot == self.ballot and source in self.config.acceptors
 
     def on_nack(self, source: int, message: Nack) -> None:
         self.note_round(message.promised)
-        if self.state in (PREPARING, LEADING) and message.ballot == self.ballot and self.must_yield(message.promised):
+        if self.is_refused(message) and self.must_yield(message.promised):
             self.step_down(f"node {source} promised {message.promised}")
+
+    def is_refused(self, message: Nack) -> bool:
+        """The refusal is of the ballot this node tries or leads now, not of an earlier one."""
+        return self.state in (PREPARING, LEADING) and message.ballot == self.ballot
 
     def must_yield(self, promised: Ballot) -> bool:
         """A higher ballot is about: this one cannot win any more."""

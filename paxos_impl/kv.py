@@ -32,17 +32,11 @@ class KeyValueStore:
         if f == "read":
             return self.read(key)
         if f == "write":
-            self.data[key] = command.value
-            return None
+            return self.write(key, command.value)
         if f == "cas":
-            found = self.read(key)
-            if self.matches(found, command.expected):
-                self.data[key] = command.value
-                return [True, found]
-            return [False, found]
+            return self.compare_and_set(key, command.expected, command.value)
         if f == "delete":
-            self.data[key] = {"tombstone": command.value}
-            return None
+            return self.delete(key, command.value)
         if f == "append":
             return self.append(key, command.value)
         raise ValueError(f"unknown function {f!r}; this store knows read, write, cas, delete, append")
@@ -52,11 +46,28 @@ class KeyValueStore:
         found = self.data.get(key)
         return list(found) if isinstance(found, list) else found
 
+    def write(self, key: str, value: Any) -> None:
+        """The value replaces whatever is there, also a tombstone."""
+        self.data[key] = value
+
+    def compare_and_set(self, key: str, expected: Any, value: Any) -> list[Any]:
+        """Changes the key only if it holds ``expected``, and tells what was found either way."""
+        found = self.read(key)
+        if self.matches(found, expected):
+            self.data[key] = value
+            return [True, found]
+        return [False, found]
+
+    def delete(self, key: str, identity: Any) -> None:
+        """A tombstone stays: reading what was deleted is not reading what never was."""
+        self.data[key] = {"tombstone": identity}
+
     def matches(self, found: Any, expected: Any) -> bool:
         """Compare-and-set compares the whole value; ``None`` expects a key never written."""
         return bool(found == expected)
 
     def append(self, key: str, value: Any) -> int:
+        """Behind all others; a list is bounded, its oldest leaves. Returns the length."""
         items = self.data.get(key)
         if not isinstance(items, list):
             items = self.data[key] = []

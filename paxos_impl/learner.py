@@ -266,13 +266,17 @@ class Learner(Agent):
 
     def on_catch_up(self, source: int, message: CatchUp) -> None:
         """Chosen values only, in order; below the cut the snapshot stands in for them."""
-        if message.slot <= self.floor:
+        if self.is_cut(message.slot):
             self.begin_transfer(source)
             return
         self.served.pop(source, None)
         values = self.values_to_serve(message.slot)
         if values:
             self.send(source, Learn(message.slot, values, self.learned))
+
+    def is_cut(self, slot: int) -> bool:
+        """Values of slots <= floor are not here any more."""
+        return slot <= self.floor
 
     def values_to_serve(self, slot: int) -> tuple[Value, ...]:
         """The contiguous run of chosen values from ``slot`` on, as far as a page holds."""

@@ -258,10 +258,11 @@ class Log:
                 self.files.rename(checkpoint_name(self._segment) + ".tmp", checkpoint_name(self._segment))
                 self.checkpoint = self._next_checkpoint
             else:
-                self._remove_before(self._segment)
+                self.remove_before(self._segment)
         return None if self.checkpoint_steps else self._next_checkpoint.slot
 
-    def _remove_before(self, segment: int) -> None:
+    def remove_before(self, segment: int) -> None:
+        """What a durable checkpoint replaces: every segment and checkpoint of a lower number, and no other."""
         for name in self.files.names():
             kind, _, number = name.partition("-")
             if number.isdigit() and int(number) < segment and kind in ("log", "checkpoint"):
@@ -284,7 +285,7 @@ class Log:
         if checkpoints:
             self.checkpoint = self.read_checkpoint(checkpoints[-1])
             first = int(checkpoints[-1].partition("-")[2])
-            self._remove_before(first)
+            self.remove_before(first)
         segments = sorted(name for name in self.files.names() if name.startswith("log-"))
         records = self._recover_segments(segments, first)
         self._segment = int(segments[-1].partition("-")[2]) if segments else first
@@ -322,7 +323,7 @@ class Log:
                     bad = base + position
                     known = max(known, self._known_durable(segments[number - first :], base, position))
                     self.on_bad_record(name, position, bad, known)
-                    self._cut(segments[number - first :], position)
+                    self.cut_tail(segments[number - first :], position)
                     del segments[number - first + 1 :]
                     self.end = bad
                     self.durable = self.durable_after_recovery(known, bad)
@@ -386,7 +387,8 @@ class Log:
             position = 0
         return known
 
-    def _cut(self, names: list[str], position: int) -> None:
+    def cut_tail(self, names: list[str], position: int) -> None:
+        """Nothing behind a torn record is kept, also no later segment: it was never synced."""
         self.files.truncate(names[0], position)
         for name in names[1:]:
             self.files.remove(name)

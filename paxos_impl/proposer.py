@@ -193,15 +193,20 @@ class Proposer(Election):
         self.failures = 0
         self.clear_timer("election")
         self.heard_ns = dict.fromkeys(self.promise_quorum(), self.context.now_ns)
-        floor = max(self.promises.floors.values(), default=0)
-        if floor > self.commit:
-            self.commit = floor
-            self.on_floor(max(self.promises.floors, key=lambda source: self.promises.floors[source]), floor)
+        self.heed_floors(self.promises.floors)
         self.inherit()
         self.trace("leader", self.ballot, self.next_slot, None, self.promise_quorum())
         self.send_heartbeat()
         self.set_timer("retransmit", self.config.retransmit_ns)
         self.pump()
+
+    def heed_floors(self, floors: dict[int, int]) -> None:
+        """What an acceptor has cut is chosen, though it cannot tell the values: no slot up to there is free."""
+        source = max(floors, key=lambda one: floors[one], default=self.node)
+        floor = floors.get(source, 0)
+        if floor > self.commit:
+            self.commit = floor
+            self.on_floor(source, floor)
 
     def inherit(self) -> None:
         """Take over every slot phase 1 found open, and begin new slots behind them."""
@@ -260,11 +265,15 @@ class Proposer(Election):
                 Reply(command.client, command.seq, outcome.status, outcome.result, self.node),
             )
             return
-        if len(self.queue) >= self.config.queue_commands:
+        if self.is_full():
             self.send(client_address(command.client), Reply(command.client, command.seq, BUSY, None, self.node))
             return
         self.in_progress[command.client] = command.seq
         self.queue.append(command)
+
+    def is_full(self) -> bool:
+        """The queue is bounded: what does not fit is refused before it was proposed, so nothing happened."""
+        return len(self.queue) >= self.config.queue_commands
 
     def is_in_progress(self, command: Command) -> bool:
         """A retry of what waits or is in flight adds nothing."""
@@ -426,7 +435,11 @@ class Proposer(Election):
 
     def on_heartbeat(self, source: int, message: Heartbeat) -> None:
         super().on_heartbeat(source, message)
-        self.stable = max(self.stable, message.stable)
+        self.note_stable(message.stable)
+
+    def note_stable(self, stable: int) -> None:
+        """Another leader counted durable snapshots: what was stable once stays so."""
+        self.stable = max(self.stable, stable)
 
     # -- catch-up (classic) -------------------------------------------------------------------------------------------
 

@@ -59,8 +59,8 @@ class StateMachine:
         """Run one chosen command, the ``place``-th of ``slot``'s value."""
         if command.f == "open":
             return self.open(slot, place, command)
-        session = self.sessions.get(command.client)
-        if session is None or session.id != command.session:
+        session = self.session_of(command)
+        if session is None:
             return self.without_session(command)
         if self.is_duplicate(session, command):
             return self.answer_again(session, command)
@@ -77,6 +77,11 @@ class StateMachine:
         while len(self.sessions) > self.max_sessions:
             del self.sessions[self.session_to_evict()]
         return Outcome(APPLIED, OK, session.id)
+
+    def session_of(self, command: Command) -> Session | None:
+        """The session the command names, if it is the one its client has now."""
+        session = self.sessions.get(command.client)
+        return session if session is not None and session.id == command.session else None
 
     def without_session(self, command: Command) -> Outcome:
         """The session is gone: whether an earlier attempt was executed is not known any more, so this one is not."""

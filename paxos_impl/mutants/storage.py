@@ -204,7 +204,7 @@ class DirectoryNotSynced(Log):
     difficulty="hard",
 )
 class KeepsTornTail(Log):
-    def _cut(self, names: list[str], position: int) -> None:
+    def cut_tail(self, names: list[str], position: int) -> None:
         pass
 
 
