@@ -6,24 +6,28 @@ Rules it knows (Lamport, "Paxos Made Simple", 2001, sections 2.2 and 2.5)
 * an acceptor votes for nothing below its promise (phase 2b);
 * a ballot has one value for each slot;
 * a leader proposes the value of the highest ballot that its quorum reported, so nothing else once a majority voted (2a);
-* a slot has one value, for ever (agreement).
+* a slot has one value, for ever (agreement);
+* what an agent has told, a promise or a vote, is on its disk before, and survives a crash;
+* replicas execute the slots in order with equal outcomes, and each command once (state machine replication).
 
 It explains; it does not judge. The verdict is that of the checkers, which know more than a trace cut to a few steps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 import msgspec
 
 from harness.record import Ballot, Command
 from reports.model import ProtocolEvent
-from reports.wording import ballot_name, shown, value_text
+from reports.wording import ballot_name, command_text, shown, value_text
 
 FAULT = "fault"
 """Kind of the steps that a diagram makes of the faults: extra = {kind, word: begins or ends, fault: its sentence}."""
+VERDICT = "verdict"
+"""Kind of the step at which a checker saw the violation: extra = its sentence."""
 
 
 class Remark(msgspec.Struct, frozen=True):
@@ -66,16 +70,26 @@ class _Slot:
     votes: dict[tuple[Ballot, str], set[str]] = field(default_factory=dict)
     learned: dict[str, tuple[str, Ballot | None]] = field(default_factory=dict)
     """letter -> who learned it first, and at which ballot"""
+    outcome: tuple[str, object] | None = None
+    """who executed it first, and the digest of its outcomes"""
 
 
 class Reader:
-    """Reads steps in the order of time. ``read`` only takes note; ``remark`` also says what the step means."""
+    """Reads steps in the order of time. ``read`` only takes note; ``remark`` also says what the step means.
 
-    def __init__(self, acceptors: int) -> None:
+    ``told``: (agent, ballot, slot) of every promise (slot 0) and vote that a message or a decision shows to have been told;
+    None if the record does not say.
+    """
+
+    def __init__(self, acceptors: int, told: Collection[tuple[str, Ballot, int]] | None = None) -> None:
         self.letters = Letters()
         self._majority = acceptors // 2 + 1
+        self._told = told
         self._promised: dict[str, Ballot] = {}
         self._slots: dict[int, _Slot] = {}
+        self._voted: dict[tuple[str, int], tuple[Ballot, str]] = {}
+        self._executed: dict[tuple[str, int, int], int] = {}
+        """(agent, process, seq) -> the slot in which it executed that command"""
 
     def read(self, item: ProtocolEvent) -> None:
         """A step that is not shown: only the promises that it implies matter later."""
@@ -139,6 +153,7 @@ class Reader:
             return Remark(f"{text} (phase 2b).")
         promise = self._promised.get(item.agent)
         self.read(item)
+        self._voted[item.agent, item.event.slot] = (ballot, letter)
         voters = slot.votes.setdefault((ballot, letter), set())
         voters.add(item.agent)
         if promise is not None and ballot < promise:
@@ -174,11 +189,54 @@ class Reader:
 
     def recovered(self, item: ProtocolEvent) -> Remark:
         ballot, before = item.event.ballot, self._promised.get(item.agent)
-        text = f"{item.agent} recovers from its log with {'no promise' if ballot is None else 'promise ' + ballot_name(ballot)}"
+        text = f"{item.agent} recovers from its log with {'promise ' + ballot_name(ballot) if _real(ballot) else 'no promise'}"
         if before is not None and (ballot is None or ballot < before):
             del self._promised[item.agent]
+            if self._was_told(item.agent, before, 0):
+                return Remark(
+                    f"{text}, though it had promised {ballot_name(before)} before. A promise must survive a crash "
+                    "(phase 1b).",
+                    conflict=True,
+                )
+        kept = votes_recovered(item)
+        for (agent, slot), (at, letter) in self._voted.items():
+            if agent != item.agent or slot in kept or slot <= item.event.slot:
+                continue
+            if self._told is not None and (agent, at, slot) in self._told:
+                return Remark(
+                    f"{text} and without the vote for {letter} in slot {slot} at ballot {ballot_name(at)}, of which it had "
+                    "told. A vote must survive a crash (phase 2b).",
+                    conflict=True,
+                )
+        return Remark(f"{text}.")
+
+    def _was_told(self, agent: str, ballot: Ballot, slot: int) -> bool:
+        """Whether others may rely on it; taken for granted if no promise of anybody is on record."""
+        if self._told is None or not any(of == 0 for _, _, of in self._told):
+            return True
+        return (agent, ballot, slot) in self._told
+
+    def applied(self, item: ProtocolEvent) -> Remark:
+        slot, letter = self._slot(item), self.letters.of(item.event.value)
+        digest, skipped = _outcome(item)
+        text = f"{item.agent} executes {_value(letter)} of slot {item.event.slot}"
+        for place, command in enumerate(item.event.value or ()):
+            name = (item.agent, command.process, command.seq)
+            if place in skipped:
+                text += f", skipping {command_text(command)} as executed before"
+                continue
+            earlier = self._executed.setdefault(name, item.event.slot)
+            if earlier != item.event.slot:
+                return Remark(
+                    f"{text}, though it had executed {command_text(command)} in slot {earlier}. A command that is chosen "
+                    "twice is executed once.",
+                    conflict=True,
+                )
+        first, slot.outcome = slot.outcome, slot.outcome or (item.agent, digest)
+        if first is not None and first[1] != digest:
             return Remark(
-                f"{text}, though it had promised {ballot_name(before)} before. A promise must survive a crash (phase 1b).",
+                f"{text} with another outcome than {first[0]}. Replicas that execute the same slots in order are in the same "
+                "state.",
                 conflict=True,
             )
         return Remark(f"{text}.")
@@ -196,9 +254,33 @@ class Reader:
     def fault(self, item: ProtocolEvent) -> Remark:
         return Remark(f"The fault {item.event.extra['word']}: {shown(item.event.extra['fault'], 120)}.")
 
+    def verdict(self, item: ProtocolEvent) -> Remark:
+        return Remark(f"Here it shows: {shown(item.event.extra, 400)}.", conflict=True)
+
 
 def _value(letter: str) -> str:
     return letter or "a value"
+
+
+def _real(ballot: Ballot | None) -> bool:
+    return ballot is not None and ballot[0] >= 0
+
+
+def votes_recovered(item: ProtocolEvent) -> dict[int, Ballot]:
+    """slot -> ballot of the votes that a log gave back."""
+    return {
+        pair[0]: tuple(pair[1])
+        for pair in item.event.extra or ()
+        if isinstance(pair, list | tuple) and len(pair) == 2 and isinstance(pair[1], list | tuple)
+    }
+
+
+def _outcome(item: ProtocolEvent) -> tuple[object, set[int]]:
+    """(digest of the outcomes, places of the commands skipped) of a slot that was executed."""
+    extra = item.event.extra
+    if not isinstance(extra, list | tuple) or len(extra) != 2:
+        return None, set()
+    return extra[0], {pair[0] for pair in extra[1] or ()}
 
 
 _REMARKS: dict[str, Callable[[Reader, ProtocolEvent], Remark]] = {
@@ -212,7 +294,9 @@ _REMARKS: dict[str, Callable[[Reader, ProtocolEvent], Remark]] = {
     "started": Reader.started,
     "stopped": Reader.stopped,
     "step_down": Reader.step_down,
+    "applied": Reader.applied,
     FAULT: Reader.fault,
+    VERDICT: Reader.verdict,
 }
 EXPLAINED = frozenset(_REMARKS)
 """Kinds of events that have a sentence."""

@@ -9,7 +9,7 @@ from reports.model import RunModel
 from reports.wording import shown
 
 WIDTH = 900
-GUTTER = 92
+GUTTER = 132
 ROW = 48
 TOP = 20
 CONTEXT_AT_MOST = 10
@@ -55,7 +55,7 @@ def operation_diagram(model: RunModel, violation: Violation) -> OperationDiagram
     begin = min(invoke[row] for row in numbers)
     end = max(invoke[row] if outcome[row] == "info" else ended[row] for row in numbers)
     margin = max(1_000, (end - begin) // 12)
-    begin, end = begin - margin, end + margin
+    begin, end = max(0, begin - margin), end + margin
     keys = set(model.operations["key"][list(numbers)])
     context = [
         row

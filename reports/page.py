@@ -34,9 +34,9 @@ from reports.tables import coverage, environment_rows, fault_rows, file_rows
 from reports.timeline import sample, timeline_data
 
 HERE = Path(__file__).parent
-VIOLATIONS_AT_MOST = 12
+RULES_AT_MOST = 12
+OTHERS_AT_MOST = 20
 DIAGRAMS_AT_MOST = 3
-VALUES_AT_MOST = 8
 Part = TypeVar("Part")
 
 
@@ -50,6 +50,11 @@ class Finding:
     during: tuple[str, ...]
     diagram: Diagram | None
     operations: OperationDiagram | None
+    before: str = ""
+    """The last fault that ended before it, if none was in force."""
+    others: tuple[Violation, ...] = ()
+    """More violations of the same rule, told by their sentences alone."""
+    others_left_out: int = 0
 
 
 def report_html(model: RunModel, pictures: Sequence[Path], warnings: Sequence[str]) -> str:
@@ -171,22 +176,43 @@ def violations(results: Results) -> Iterable[tuple[str, Violation]]:
 
 
 def _findings(model: RunModel, part: Callable[[str, Callable[[], Any]], Any]) -> tuple[list[Finding], int]:
-    found = list(violations(model.results)) if model.results else []
+    """One finding a rule, and how many rules are left out."""
+    groups: dict[tuple[str, str], list[Violation]] = {}
+    for check, violation in violations(model.results) if model.results else ():
+        groups.setdefault((check, violation.rule), []).append(violation)
     made = []
-    for place, (check, violation) in enumerate(found[:VIOLATIONS_AT_MOST]):
+    for place, ((check, _), group) in enumerate(list(groups.items())[:RULES_AT_MOST]):
+        violation, *others = group
         drawn = place < DIAGRAMS_AT_MOST
         when = run_time(model, violation.time_ns)
+        during = tuple(fault_name(fault) for fault in active_faults(model, when)) if violation.time_ns else ()
         made.append(
             Finding(
                 check=check,
                 violation=violation,
                 when=wording.instant(when) if violation.time_ns else "",
-                during=tuple(fault_name(fault) for fault in active_faults(model, when)) if violation.time_ns else (),
+                during=during,
+                before=_fault_before(model, when) if violation.time_ns and not during else "",
                 diagram=part("space-time diagram", partial(diagram, model, violation)) if drawn else None,
                 operations=part("operations", partial(operation_diagram, model, violation)) if drawn else None,
+                others=tuple(others[:OTHERS_AT_MOST]),
+                others_left_out=max(0, len(others) - OTHERS_AT_MOST),
             )
         )
-    return made, len(found) - len(made)
+    return made, len(groups) - len(made)
+
+
+def _fault_before(model: RunModel, time_ns: int) -> str:
+    """``kill of r0, over for 158 ms``: the fault that ended last before that time; empty if none did."""
+    over = [
+        (fault.end_ns, fault)
+        for fault in (*model.faults, *model.final_faults)
+        if fault.landed and fault.end_ns is not None and fault.end_ns < time_ns
+    ]
+    if not over:
+        return ""
+    end, fault = max(over, key=lambda pair: pair[0])
+    return f"{fault_name(fault)}, over for {wording.span(time_ns - end)}"
 
 
 def active_faults(model: RunModel, time_ns: int) -> list[FaultResult]:

@@ -27,6 +27,8 @@ _MARKERS: dict[str, Any] = {
     "ring": "o",
     "cross": "x",
     "bolt": "v",
+    "pentagon": "p",
+    "burst": "*",
 }
 _HOLLOW = frozenset({"triangle", "diamond", "ring"})
 
@@ -75,6 +77,9 @@ def _draw(panel: Axes, found: Diagram) -> None:
         )
         if arrow.lost:
             panel.plot([arrow.x2], [arrow.y2], marker="x", color=OUTAGE, markersize=6)
+    for item in found.durable:
+        panel.text(item.x - 15, item.y, ascii_shown(item.text, 24), ha="right", va="center", fontsize=7.5, color=QUIET,
+                   bbox={"facecolor": "#f1f3f5", "edgecolor": GRID, "pad": 1.5, "linewidth": 0.6})  # fmt: skip
     for step in found.steps:
         _draw_step(panel, step, found.width)
 

@@ -57,5 +57,8 @@ def check(case: Case) -> CheckResult:
     if share is None:
         summary = "no operation was wanted"
     else:
-        summary = f"available in {share:.1%} of the windows, longest outage {stats['longest_outage_ns'] / 1e6:.0f} ms"
+        summary = (
+            f"an operation succeeded in {share:.1%} of the windows of {stats['window_ns'] / 1e6:.0f} ms in which one was to "
+            f"begin, longest outage {stats['longest_outage_ns'] / 1e6:.0f} ms"
+        )
     return CheckResult(NAME, Verdict.PASS, summary, (), stats, ABOUT)

@@ -106,5 +106,5 @@ def check(case: Case, faults: tuple[FaultResult, ...]) -> CheckResult:
         return CheckResult(NAME, Verdict.INCONCLUSIVE, text, (), stats, ABOUT)
     if not stats["ok_inside"]:
         return CheckResult(NAME, Verdict.INCONCLUSIVE, "no operation succeeded while a fault was on", (), stats, ABOUT)
-    summary = f"all {len(faults)} faults landed, {stats['ok_inside']} operations succeeded inside their windows"
+    summary = f"all {len(faults)} faults landed, {stats['ok_inside']} successes inside their windows, counted for each"
     return CheckResult(NAME, Verdict.PASS, summary, (), stats, ABOUT)

@@ -106,7 +106,7 @@
     const bars = data.lanes.flatMap((lane, row) => lane.bars.map((bar) => ({
       ...bar, kind: lane.kind, device: lane.device, row, begin: bar.begin / 1e6, end: bar.end / 1e6,
     })));
-    const axisWidth = 64;
+    const axisWidth = 76;
     const readout = find("#readout");
     const holder = find("#panels");
     const panelWidth = () => Math.max(240, find("#live").clientWidth);

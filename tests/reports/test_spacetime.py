@@ -54,6 +54,46 @@ def test_messages_are_arrows_only_if_the_network_recorded_them(make_run: MakeRun
     assert silent is not None and not silent.messages_recorded and silent.arrows == ()
 
 
+def test_an_acceptor_that_told_of_a_vote_and_recovers_without_it_is_the_conflict(make_run: MakeRun) -> None:
+    steps = [("a0", "promised", (2, 0), None, None, 0), ("a0", "accepted", (2, 0), A, None, 4)]
+    back = ("a0", "recovered", (2, 0), None, [], 0)
+    for told, conflict in (({("a0", (2, 0), 4)}, True), (set(), False), (None, False)):
+        reader = Reader(acceptors=3, told=told)
+        remarks = [
+            reader.remark(ProtocolEvent(place, agent, 1, AgentEvent(place, kind, ballot, slot, value, extra)))
+            for place, (agent, kind, ballot, value, extra, slot) in enumerate([*steps, back])
+        ]
+        assert remarks[-1].conflict is conflict
+    kept = ProtocolEvent(3, "a0", 2, AgentEvent(3, "recovered", (2, 0), 0, None, [[4, [2, 0]]]))
+    assert not reader.remark(kept).conflict
+
+
+def test_a_command_executed_in_two_slots_is_the_conflict_unless_it_is_skipped() -> None:
+    for skipped, conflict in (([], True), ([[0, "duplicate"]], False)):
+        reader = Reader(acceptors=3)
+        reader.remark(ProtocolEvent(0, "r0", 1, AgentEvent(0, "applied", None, 4, A, [11, []])))
+        again = reader.remark(ProtocolEvent(1, "r0", 1, AgentEvent(1, "applied", None, 5, A, [12, skipped])))
+        assert again.conflict is conflict
+    other = reader.remark(ProtocolEvent(2, "r1", 1, AgentEvent(2, "applied", None, 4, A, [99, []])))
+    assert other.conflict and "another outcome than r0" in other.sentence
+
+
+def test_a_violation_that_no_rule_of_the_trace_explains_is_a_step_of_its_own(make_run: MakeRun) -> None:
+    model = load(make_run("pass", operations=200))
+    found = diagram(model, Violation("x/y", "It is seen here.", time_ns=model.duration_ns, slot=3, agents=("a1",)))
+    assert found is not None
+    assert [(step.lane, step.mark, step.conflict) for step in found.steps][-1] == ("a1", "burst", True)
+    assert found.steps[-1].sentence == "Here it shows: It is seen here."
+
+
+def test_the_sending_of_a_vote_shows_that_it_is_on_disk(make_run: MakeRun) -> None:
+    model = load(make_run("agreement", operations=400))
+    found = diagram(model, _violation(model))
+    assert found is not None
+    assert [item.text for item in found.durable] == ["disk A 1.0"]
+    assert found.durable[0].x == dict(found.lanes)["a0"]
+
+
 def test_without_the_trace_the_learners_alone_are_shown_and_without_those_nothing(make_run: MakeRun) -> None:
     run = make_run("agreement", operations=200)
     violation = _violation(load(run))
