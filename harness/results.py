@@ -113,6 +113,24 @@ class Results(msgspec.Struct, frozen=True):
     """file of the run directory -> what it is for"""
 
 
+SHRUNK_RUN = "shrunk"
+"""The run directory of the shrunk plan, below that of the run that it came from."""
+SHRINK_FACTS = "shrink.json"
+
+
+class ShrinkFacts(msgspec.Struct, frozen=True):
+    """``shrink.json`` in the run directory of a shrunk plan: how it came about."""
+
+    rule: str
+    faults_before: int
+    faults_after: int
+    replays: int
+    minimal: bool
+    """No fault can be left out any more."""
+    sentences: tuple[str, ...]
+    """One for each fault that is left."""
+
+
 def write_results(directory: Path, results: Results) -> None:
     """Atomic: a reader sees the old results or the new ones."""
     target = directory / "results.json"

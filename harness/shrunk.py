@@ -1,10 +1,15 @@
-"""What a shrink leaves behind: the plan, and a pytest test beside it that fails as long as the bug is there."""
+"""What a shrink leaves behind: the plan, a pytest test beside it that fails as long as the bug is there, and the run."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
+import msgspec
+
+from harness.results import SHRINK_FACTS, SHRUNK_RUN, ShrinkFacts
 from harness.shrink import ShrinkResult
+from harness.simulated_run import write_simulated_run
 from nemesis.plan import encode_plan
 
 
@@ -15,6 +20,20 @@ def write_shrunk(result: ShrinkResult, directory: Path) -> tuple[Path, Path]:
     plan_path.write_bytes(encode_plan(result.plan))
     test_path.write_text(regression_test(result, plan_path.name))
     return plan_path, test_path
+
+
+def write_shrunk_run(result: ShrinkResult, directory: Path) -> Path:
+    """Run the shrunk plan once more, recorded and judged, in ``directory/shrunk/``; an older one there is replaced."""
+    run = directory / SHRUNK_RUN
+    if run.is_dir():
+        shutil.rmtree(run)
+    run.mkdir()
+    write_simulated_run(result.plan, run)
+    facts = ShrinkFacts(
+        result.rule or "", result.faults_before, result.faults_after, result.replays, result.minimal, result.sentences
+    )
+    (run / SHRINK_FACTS).write_bytes(msgspec.json.format(msgspec.json.encode(facts), indent=2))
+    return run
 
 
 def regression_test(result: ShrinkResult, plan_name: str) -> str:

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from harness.record import AgentEvent, Command, FaultEvent, Operation, read_rows
-from harness.results import FaultResult, Results, Verdict, read_results
+from harness.results import SHRINK_FACTS, FaultResult, Results, ShrinkFacts, Verdict, read_results
 from nemesis.faults import KINDS
 from reports.statistics import Availability, availability, window_width_ns
 from reports.wording import joined, shown
@@ -75,6 +75,8 @@ class RunModel:
     """Decided and trace rows of all agents, by time."""
     agents: tuple[str, ...]
     warnings: tuple[str, ...]
+    shrink: ShrinkFacts | None = None
+    """How this run's plan came about, if it is a shrunk one."""
     commands: dict[tuple[int, int], int] = field(default_factory=dict)
     """(process, seq) -> row of ``operations``."""
 
@@ -135,6 +137,7 @@ def load(directory: Path) -> RunModel:
         protocol=protocol,
         agents=_agents(protocol, faults),
         warnings=tuple(warnings),
+        shrink=_try(lambda: _shrink(directory), None, SHRINK_FACTS, warnings),
         commands={
             (int(process), int(seq)): row
             for row, (process, seq) in enumerate(zip(operations["process"], operations["seq"], strict=True))
@@ -157,6 +160,11 @@ def _object(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ValueError("it is no JSON object")
     return found
+
+
+def _shrink(directory: Path) -> ShrinkFacts | None:
+    path = directory / SHRINK_FACTS
+    return msgspec.json.decode(path.read_bytes(), type=ShrinkFacts) if path.is_file() else None
 
 
 Row = TypeVar("Row", Operation, FaultEvent, AgentEvent)

@@ -22,10 +22,10 @@ from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from harness.results import FaultResult, Results, Violation
+from harness.results import SHRINK_FACTS, SHRUNK_RUN, FaultResult, Results, Violation
 from reports import wording
 from reports.agreement import leaders, slots
-from reports.model import OUTCOME_MEANING, OUTCOME_WORDS, OUTCOMES, RunModel, run_availability
+from reports.model import OUTCOME_MEANING, OUTCOME_WORDS, OUTCOMES, RunModel, load, run_availability
 from reports.operations import OperationDiagram, operation_diagram
 from reports.palette import VERDICT_SIGNS, VERDICT_WORDS
 from reports.spacetime import Diagram, diagram, run_time
@@ -73,12 +73,16 @@ def report_html(model: RunModel, pictures: Sequence[Path], warnings: Sequence[st
     chosen = part("timeline", lambda: sample(model))
     data = part("timeline", lambda: None if chosen is None else timeline_data(model, chosen))
     findings, more = _findings(model, part)
+    shrunk = part("shrunk plan", lambda: _shrunk_run(model))
+    of_shrunk = _findings(shrunk, part, rules=1)[0] if shrunk else []
     results = model.results
     context = {
         "model": model,
         "results": results,
         "verdict": str(model.verdict or "NONE"),
         "findings": findings,
+        "shrunk": shrunk,
+        "shrunk_findings": of_shrunk,
         "findings_left_out": more,
         "headline": part("key figures", lambda: headline(model)) or [],
         "sample": chosen,
@@ -175,13 +179,26 @@ def violations(results: Results) -> Iterable[tuple[str, Violation]]:
     return ((check.name, violation) for check in results.checks for violation in check.violations)
 
 
-def _findings(model: RunModel, part: Callable[[str, Callable[[], Any]], Any]) -> tuple[list[Finding], int]:
-    """One finding a rule, and how many rules are left out."""
+def _shrunk_run(model: RunModel) -> RunModel | None:
+    """The recorded run of the plan that this one was shrunk to, if it was."""
+    directory = model.directory / SHRUNK_RUN
+    if not (directory / SHRINK_FACTS).is_file():
+        return None
+    found = load(directory)
+    return found if found.shrink and found.results else None
+
+
+def _findings(
+    model: RunModel, part: Callable[[str, Callable[[], Any]], Any], rules: int = RULES_AT_MOST
+) -> tuple[list[Finding], int]:
+    """One finding a rule, the one that was shrunk first, and how many rules are left out."""
     groups: dict[tuple[str, str], list[Violation]] = {}
     for check, violation in violations(model.results) if model.results else ():
         groups.setdefault((check, violation.rule), []).append(violation)
     made = []
-    for place, ((check, _), group) in enumerate(list(groups.items())[:RULES_AT_MOST]):
+    wanted = model.shrink.rule if model.shrink else ""
+    ordered = sorted(groups.items(), key=lambda item: item[0][1] != wanted)
+    for place, ((check, _), group) in enumerate(ordered[:rules]):
         violation, *others = group
         drawn = place < DIAGRAMS_AT_MOST
         when = run_time(model, violation.time_ns)

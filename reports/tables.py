@@ -27,6 +27,9 @@ PURPOSES = {
     "availability.png": "successes, outages and recovery after each fault",
     "junit.xml": "the checks as test cases, for build servers",
     "summary.md": "the verdict in Markdown, for pull requests",
+    "shrink.json": "from which plan this one was shrunk, and how",
+    "shrunk.json": "the smallest plan that still breaks the rule",
+    "test_shrunk.py": "a pytest test that fails as long as the bug is there",
     "annotations.txt": "violations as annotations, for build servers",
 }
 FOLDERS = {
@@ -36,6 +39,7 @@ FOLDERS = {
     "trace": "the other steps of each agent: bounded",
     "logs": "what each process printed",
     "data": "the write-ahead logs of the agents",
+    "shrunk": "the shrunk plan, run and recorded, with a report of its own",
 }
 
 

@@ -21,10 +21,11 @@ from harness.commands.options import emit, json_option, mutant_option, plant_of
 def command(path: Path, budget: int, out: Path | None, mutant: str | None, as_json: bool) -> int:
     """Leave out faults, nodes, clients and operations, shorten and simplify, as long as the same rule breaks.
 
-    Stores the plan and a pytest test that fails as long as the bug is there.
+    Stores the plan, a pytest test that fails as long as the bug is there, and the run of the shrunk plan with its report.
     """
+    from harness.judgement import render
     from harness.shrink import shrink
-    from harness.shrunk import write_shrunk
+    from harness.shrunk import write_shrunk, write_shrunk_run
     from harness.store import load_plan_or_run
 
     plan, run = load_plan_or_run(path)
@@ -45,6 +46,10 @@ def command(path: Path, budget: int, out: Path | None, mutant: str | None, as_js
     directory = out or run or path.parent
     directory.mkdir(parents=True, exist_ok=True)
     plan_path, test_path = write_shrunk(result, directory)
+    shrunk_run = write_shrunk_run(result, directory)
+    warnings = render(shrunk_run)
+    if run is not None and directory == run and (run / "results.json").is_file():
+        warnings += render(run)
     if as_json:
         emit(
             {
@@ -61,6 +66,8 @@ def command(path: Path, budget: int, out: Path | None, mutant: str | None, as_js
                 "faults": list(result.sentences),
                 "plan": str(plan_path),
                 "test": str(test_path),
+                "report": str(shrunk_run / "report.html"),
+                "warnings": warnings,
             }
         )
         return result.exit_code
@@ -72,5 +79,7 @@ def command(path: Path, budget: int, out: Path | None, mutant: str | None, as_js
         click.echo(f"  {sentence}")
     if not result.minimal:
         click.echo("the budget of replays ended: more may be left out with a larger --budget")
-    click.echo(f"plan  {plan_path}\ntest  {test_path}")
+    for warning in warnings:
+        click.echo(f"warning: {warning}", err=True)
+    click.echo(f"plan    {plan_path}\ntest    {test_path}\nreport  {shrunk_run / 'report.html'}")
     return result.exit_code

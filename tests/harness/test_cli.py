@@ -225,6 +225,10 @@ def test_simulate_finds_a_planted_bug_and_keeps_it_to_be_replayed_shrunk_and_che
     shrunk = call("shrink", kept, "--json")
     assert shrunk.code == 0
     assert shrunk.json["faults_after"] == 0
+    assert (
+        "Shrunk from" in Path(shrunk.json["report"]).read_text()
+        and "Shrunk from" in Path(kept, "report.html").read_text()
+    )
     assert call("replay", shrunk.json["plan"]).code == 1
 
 
@@ -272,7 +276,7 @@ def test_shrink_tells_what_is_left(call: Call, bad: Path, tmp_path: Path) -> Non
     ended = call("shrink", bad, "--out", "small")
     assert ended.code == 0
     assert "from 1 to 0 faults" in ended.out
-    assert sorted(path.name for path in (tmp_path / "small").iterdir()) == ["shrunk.json", "test_shrunk.py"]
+    assert sorted(path.name for path in (tmp_path / "small").iterdir()) == ["shrunk", "shrunk.json", "test_shrunk.py"]
 
 
 def test_shrink_of_a_plan_that_passes_ends_with_3(call: Call, good: Path) -> None:
