@@ -16,12 +16,14 @@ from nemesis.strategies.frame import Frame, framed, last_blow, noise, spread
 from nemesis.strategies.moves import random_length, unit
 from nemesis.triggers import ordinal
 
+SHORTEST_NS = MILLISECOND
 _MOMENTS = ("appended", "appended", "synced", "promised", "accepted", "sent_accepted", "sent_promise", "snapshot")
 
 
 def generate(seed: int, frame: Frame) -> Plan:
     plan = framed(seed, "brink", frame)
     draw = stream(f"{seed}/brink")
+    plan = _few_in_flight(plan, draw, frame)
     faults = noise(plan, draw)
     at_ns = spread(draw, unit(plan), 0.0, 2.0)
     while at_ns < plan.duration_ns:
@@ -30,6 +32,16 @@ def generate(seed: int, frame: Frame) -> Plan:
         at_ns += lasts_ns + spread(draw, unit(plan), 0.5, 3.0)
     faults += last_blow(plan, draw)
     return msgspec.structs.replace(plan, faults=tuple(faults))
+
+
+def _few_in_flight(plan: Plan, draw: Draw, frame: Frame) -> Plan:
+    """Often hardly anything is written behind what is in doubt: what follows would be synced, and hide that it was not."""
+    clients, window = choice(draw, (1, 2, 3, 8)), choice(draw, (1, 1, 4, 16))
+    return msgspec.structs.replace(
+        plan,
+        workload=frame.workload or msgspec.structs.replace(plan.workload, clients=clients),
+        limits=frame.limits or msgspec.structs.replace(plan.limits, window=window),
+    )
 
 
 def _brink(plan: Plan, draw: Draw, at_ns: int, lasts_ns: int) -> list[Fault]:
@@ -49,32 +61,42 @@ def _brink(plan: Plan, draw: Draw, at_ns: int, lasts_ns: int) -> list[Fault]:
     if doubled:
         faults.append(Fault("duplicate", "all", at_ns=at_ns, duration_ns=lasts_ns, params=copies))
     for _ in range(between(draw, 1, 4)):
-        faults += _crash(plan, draw, at_ns, lasts_ns)
+        agent = choice(draw, [name for name, _ in members(plan.cluster)])
+        faults += choice(draw, (_crash, _two_crashes))(plan, draw, agent, at_ns, lasts_ns)
     return faults
 
 
-def _crash(plan: Plan, draw: Draw, at_ns: int, lasts_ns: int) -> list[Fault]:
-    """One crash at a time or just after some step of one agent; often the same agent crashes again when it is just back."""
-    agent = choice(draw, [name for name, _ in members(plan.cluster)])
-    first, second = choice(draw, ("kill", "power")), choice(draw, ("kill", "power", "power"))
-    down_ns = choice(draw, (MILLISECOND, random_length(plan, draw, "power")))
-    again_ns = down_ns + spread(draw, unit(plan), 0.05, 1.0)
-    whom = choice(draw, (f"agent:{agent}", f"agent:{agent}", "leader", "all"))
+def _crash(plan: Plan, draw: Draw, agent: str, at_ns: int, lasts_ns: int) -> list[Fault]:
+    """One crash, at a time or just after some step of that agent."""
+    kind, whom = choice(draw, ("kill", "power", "power")), choice(draw, (f"agent:{agent}", "leader", "all"))
     begin_ns = min(at_ns + spread(draw, lasts_ns, 0.0, 1.0), plan.duration_ns - 1)
-    by_trigger, twice = draw() < 0.5, draw() < 0.5
-    number, moment = between(draw, 1, choice(draw, (10, 60, 200))), choice(draw, _MOMENTS)
     after_ns = choice(draw, (0, spread(draw, unit(plan), 0.0, 0.3)))
-    trigger = f"{ordinal(number)} agent {agent} {moment}"
-    faults = []
-    for kind, later_ns in ((first, 0), (second, again_ns))[: 2 if twice else 1]:
+    trigger, length_ns = _moment(draw, agent, _MOMENTS), random_length(plan, draw, "power")
+    params = _unsynced(draw)
+    crash = Fault(kind, whom, at_ns=begin_ns, duration_ns=length_ns, params=params if kind == "power" else {})
+    if draw() < 0.5:
+        crash = msgspec.structs.replace(crash, at_ns=None, trigger=trigger, after_ns=after_ns)
+    return [crash]
+
+
+def _two_crashes(plan: Plan, draw: Draw, agent: str, at_ns: int, lasts_ns: int) -> list[Fault]:
+    """Killed with something written that is not durable; back at once, with what the operating system kept; and then the
+    power goes. What was said in between must have been durable."""
+    trigger = _moment(draw, agent, ("appended", "appended", "accepted", "promised", "prepare", "snapshot", "installed"))
+    again_ns = SHORTEST_NS + spread(draw, unit(plan), 0.06, 1.2)
+    first, second = choice(draw, ("kill", "kill", "power")), choice(draw, ("power", "power", "power", "kill"))
+    crashes = []
+    for kind, after_ns in ((first, 0), (second, again_ns)):
         params = _unsynced(draw) if kind == "power" else {}
-        if by_trigger:
-            fault = Fault(kind, whom, trigger=trigger, after_ns=after_ns + later_ns, duration_ns=down_ns, params=params)
-        else:
-            at_ns = min(begin_ns + later_ns, plan.duration_ns - 1)
-            fault = Fault(kind, whom, at_ns=at_ns, duration_ns=down_ns, params=params)
-        faults.append(fault)
-    return faults
+        length_ns = SHORTEST_NS if after_ns == 0 else random_length(plan, draw, "power")
+        crashes.append(
+            Fault(kind, f"agent:{agent}", trigger=trigger, after_ns=after_ns, duration_ns=length_ns, params=params)
+        )
+    return crashes
+
+
+def _moment(draw: Draw, agent: str, events: tuple[str, ...]) -> str:
+    return f"{ordinal(between(draw, 1, choice(draw, (10, 60, 200))))} agent {agent} {choice(draw, events)}"
 
 
 def _unsynced(draw: Draw) -> dict[str, Parameter]:

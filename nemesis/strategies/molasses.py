@@ -14,6 +14,7 @@ from nemesis.faults import Fault, Parameter
 from nemesis.plan import Plan
 from nemesis.strategies.frame import Frame, framed, last_blow, spread
 from nemesis.strategies.moves import random_fault, unit
+from nemesis.triggers import ordinal
 
 _HARDSHIPS = ("delay", "delay", "drop", "holes", "throttle", "one_way", "reorder", "duplicate", "stutter", "slow_sync")
 _BLOWS = ("kill", "kill", "pause", "partition", "power", "clock_jump", "clock_drift")
@@ -30,11 +31,26 @@ def generate(seed: int, frame: Frame) -> Plan:
         ends_early = draw() < 0.2
         length_ns = spread(draw, unit(plan), 3.0, 15.0) if ends_early else -1
         faults.append(_hardship(plan, draw, kind, begin_ns, length_ns))
+    if draw() < 0.4:
+        faults += _lost_elections(plan, draw)
     for _ in range(between(draw, 0, 6)):
         at_ns = min(spread(draw, plan.duration_ns, 0.1, 1.0), plan.duration_ns - 1)
         faults.append(random_fault(plan, draw, choice(draw, _BLOWS), at_ns, 6.0))
     faults += last_blow(plan, draw)
     return msgspec.structs.replace(plan, faults=tuple(faults))
+
+
+def _lost_elections(plan: Plan, draw: Draw) -> list[Fault]:
+    """Candidate after candidate does not hear its promises, or they come when it has given up."""
+    first, last = between(draw, 1, 4), between(draw, 4, 16)
+    faults = []
+    for number in range(first, last + 1):
+        late: dict[str, Parameter] = {"delay_ns": spread(draw, unit(plan), 0.5, 3.0), "jitter_ns": 0, "way": "in"}
+        lost: dict[str, Parameter] = {"probability": round(0.5 + 0.5 * draw(), 2), "way": "in"}
+        kind, params = choice(draw, (("drop", lost), ("drop", lost), ("delay", late)))
+        length_ns = spread(draw, unit(plan), 0.5, 2.5)
+        faults.append(Fault(kind, "it", trigger=f"{ordinal(number)} prepare", duration_ns=length_ns, params=params))
+    return faults
 
 
 def _hardship(plan: Plan, draw: Draw, kind: str, at_ns: int, length_ns: int) -> Fault:

@@ -1,9 +1,8 @@
 """Usurp: leaders are replaced while they are alive and in the middle of their work, again and again.
 
 When the clocks of all but the leader jump ahead, they think that it has been silent for long, and elect another one within
-a few messages. The old one goes on proposing until it is told; and among its messages there are always some that
-arrive long after. So every slot may hold what two or three leaders left there, and votes for one ballot come in the time
-of another.
+a few messages. The old one goes on proposing until it is told; and of its messages some are lost, and some arrive long
+after. So every slot may hold what two or three leaders left there, and votes for one ballot come in the time of another.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ _OTHER_KINDS = ("kill", "pause", "partition", "power", "drop", "delay")
 def generate(seed: int, frame: Frame) -> Plan:
     plan = framed(seed, "usurp", frame)
     draw = stream(f"{seed}/usurp")
-    faults = [stragglers(plan, draw)]
+    faults = [stragglers(plan, draw), *_losses(draw)]
     pace, share = choice(draw, (0.6, 1.0, 2.0)), choice(draw, (0.0, 0.2, 0.5))
     at_ns = spread(draw, unit(plan), 1.0, 3.0)
     while at_ns < plan.duration_ns:
@@ -35,6 +34,12 @@ def generate(seed: int, frame: Frame) -> Plan:
         at_ns += spread(draw, unit(plan), 0.5 * pace, 1.5 * pace)
     faults += last_blow(plan, draw)
     return msgspec.structs.replace(plan, faults=tuple(faults))
+
+
+def _losses(draw: Draw) -> list[Fault]:
+    """Half of the time many messages get lost, each on its own: slots stay open for long, and known to few."""
+    lossy, probability = draw() < 0.5, round(0.1 + 0.4 * draw(), 2)
+    return [Fault("drop", "all", at_ns=0, duration_ns=-1, params={"probability": probability})] if lossy else []
 
 
 def _impatience(plan: Plan, draw: Draw, at_ns: int) -> Fault:
