@@ -78,7 +78,9 @@ def confirm(
 
 def not_free(ids: str) -> str:
     """Why no try on free processes is made; empty if there is no reason."""
-    hidden = [one for one in find(ids) if "free" not in one.seen_in and one.seen_in.startswith(("simulated", "lockstep"))]
+    hidden = [
+        one for one in find(ids) if "free" not in one.seen_in and one.seen_in.startswith(("simulated", "lockstep"))
+    ]
     return "; ".join(f"{one.id} is seen in {one.seen_in}" for one in hidden)
 
 

@@ -46,7 +46,7 @@ def _few_in_flight(plan: Plan, draw: Draw, frame: Frame) -> Plan:
 
 def _brink(plan: Plan, draw: Draw, at_ns: int, lasts_ns: int) -> list[Fault]:
     """Some time at the edge, and the crashes in it."""
-    slow: dict[str, Parameter] = {"delay_ns": spread(draw, unit(plan), 0.05, 0.8)}
+    slow: dict[str, Parameter] = {"delay_ns": spread(draw, unit(plan), 0.05, 1.2)}
     copies: dict[str, Parameter] = {
         "probability": round(0.2 + 0.7 * draw(), 2),
         "jitter_ns": spread(draw, unit(plan), 0.0, 1.0),

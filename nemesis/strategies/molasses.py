@@ -42,7 +42,7 @@ def generate(seed: int, frame: Frame) -> Plan:
 
 def _lost_elections(plan: Plan, draw: Draw) -> list[Fault]:
     """Candidate after candidate does not hear its promises, or they come when it has given up."""
-    first, last = between(draw, 1, 4), between(draw, 4, 16)
+    first, last = choice(draw, (1, 1, 2, 4)), between(draw, 4, 16)
     faults = []
     for number in range(first, last + 1):
         late: dict[str, Parameter] = {"delay_ns": spread(draw, unit(plan), 0.5, 3.0), "jitter_ns": 0, "way": "in"}
