@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
 .DEFAULT_GOAL := help
-.PHONY: help torture test test-slow check format bench clean
+.PHONY: help torture test test-slow check format bench nightly power clean
 
 help: ## print this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -45,6 +45,13 @@ bench: $(STAMP) ## measure speed side by side with other systems (about ten minu
 		$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]' || \
 		echo "some systems to compare with could not be installed; going on without them"
 	@$(BIN)/python -m benchmarks
+
+nightly: $(STAMP) ## every recorded planted bug again, deep ones too, and ten thousand schedules of the unmodified code (hours)
+	@$(BIN)/torture matrix --gate --deep --jobs $(JOBS)
+	@$(BIN)/torture simulate --runs 10000 --jobs $(JOBS) --seed "$$(date +%s)"
+
+power: $(STAMP) ## events to a kill: the portfolio against a Jepsen-style nemesis (about an hour)
+	@$(BIN)/torture matrix --power --write --budget 200 --trials 5 --jobs $(JOBS) --state store/power.jsonl
 
 clean: ## remove the virtual environment and caches; runs in store/ stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info

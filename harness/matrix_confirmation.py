@@ -3,10 +3,9 @@
 Rules
 * The plan of a trial's kill is shrunk; the shrunk plan is run *in lockstep* once: same rule, same digest, or it is not
   confirmed.
-* *Free-running* it has some tries, the shrunk plan and the whole one in turn, each with load before and after. A try
-  counts if any rule is broken that the matrix accepts as a kill; what the record lacks is no violation, and none is the
-  unmodified code's: it is run once with each plan that confirmed.
-* Mutants that need what real signals cannot do (``seen_in`` does not name ``free``) have no tries, and say so.
+* *Free-running* it has some tries, the shrunk plan and the whole one in turn, each time under another seed. A try counts if
+  a rule is broken, whichever, and a run of the same plan on the unmodified code breaks none.
+* Mutants that show in the simulator only (``seen_in``) have no tries, and say so.
 * Results are appended to a state file; what stands there for the same source is not done again.
 """
 

@@ -14,10 +14,13 @@ from harness.errors import UserError
 
 if TYPE_CHECKING:
     from harness.matrix import GateResult, MatrixResult, Trial
+    from harness.matrix_confirmation import Confirmation
     from harness.power import PowerResult
 
 RECORDED = Path("docs/kill-matrix.json")
 DOCUMENT = Path("docs/kill-matrix.md")
+CONFIRMED = Path("docs/kill-matrix-confirmed.md")
+POWER = Path("docs/power.md")
 PLAIN_EVERY_S = 10.0
 
 
@@ -50,7 +53,15 @@ PLAIN_EVERY_S = 10.0
 )
 @click.option("--deep", is_flag=True, help="With --gate: also those that take more than 20 schedules.")
 @click.option("--power", is_flag=True, help="Compare the portfolio with a Jepsen-style nemesis.")
-@click.option("--write", is_flag=True, help=f"Write {RECORDED} and {DOCUMENT}.")
+@click.option("--confirm", is_flag=True, help="Shrink what killed, and run it in lockstep and on free processes.")
+@click.option(
+    "--tries",
+    type=click.IntRange(0),
+    default=20,
+    show_default=True,
+    help="With --confirm: most runs on free processes.",
+)
+@click.option("--write", is_flag=True, help=f"Write {RECORDED} and {DOCUMENT}; or {CONFIRMED}, {POWER}.")
 @json_option
 def command(
     ids: str | None,
@@ -63,6 +74,8 @@ def command(
     as_gate: bool,
     deep: bool,
     power: bool,
+    confirm: bool,
+    tries: int,
     write: bool,
     as_json: bool,
 ) -> int:
@@ -110,7 +123,11 @@ def command(
             )
         else:
             _print_power(compared)
+        if write:
+            POWER.write_text(_power_document(compared))
         return compared.exit_code
+    if confirm:
+        return _confirm(result, tries, None if mutants else state.with_name("confirmed.jsonl"), write, as_json)
     if write:
         if result.interrupted:
             raise UserError("the matrix was interrupted: what is missing cannot be written down; run it again")
@@ -185,6 +202,38 @@ def _print(result: MatrixResult) -> None:
         click.secho(f"equivalent, but killed: {label}", fg="magenta")
     for strategy, seed, rule in result.clean_violations:
         click.secho(f"the unmodified code breaks {rule}: strategy {strategy}, seed {seed}", fg="magenta")
+
+
+def _confirm(result: MatrixResult, tries: int, state: Path | None, write: bool, as_json: bool) -> int:
+    """0: every kill was confirmed in lockstep. 1: some were not. 3: there was no kill to confirm."""
+    from harness.matrix_confirmation import confirm_all, table
+
+    def show(done: Confirmation, number: int, total: int) -> None:
+        freely = f"free after {done.free_tries}" if done.free_rule else f"not free in {done.free_tries}"
+        said = f"{done.mutant}: {done.faults_before} → {done.faults} faults, lockstep {done.lockstep}, {freely}"
+        click.echo(f"  {number}/{total} {said}", err=True)
+
+    found = confirm_all(result.trials, tries=tries, state=state, progress=None if as_json else show)
+    code = 3 if not found else 0 if all(one.lockstep for one in found) else 1
+    if as_json:
+        rows = msgspec.to_builtins(found)
+        emit({"verdict": _verdict(code), "exit_code": code, "run_directory": None, "confirmations": rows})
+    else:
+        click.echo(table(found))
+    if write:
+        CONFIRMED.write_text("# Kills confirmed on real processes\n\n" + table(found))
+    return code
+
+
+def _power_document(result: PowerResult) -> str:
+    from harness.power import table
+
+    return (
+        "# Power: the portfolio against a Jepsen-style nemesis\n\n"
+        "Written by `make power`. Same code, bugs, clusters, loads and oracles; only the faults differ. The Jepsen-style\n"
+        "nemesis has one fault at a time (kill, pause or partition; random targets), every five election timeouts or\n"
+        "slower, and neither power cuts nor anything left broken at the end.\n\n" + table(result)
+    )
 
 
 def _number(value: float | None) -> str:

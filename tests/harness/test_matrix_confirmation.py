@@ -1,0 +1,127 @@
+"""What killed in the simulator, shrunk and run on real processes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from harness.matrix import Task, Trial, run_trial
+from harness.matrix_confirmation import (
+    Confirmation,
+    confirm,
+    confirm_all,
+    killing_plan,
+    not_free,
+    read_confirmations,
+    table,
+)
+from harness.replay import Try, simulated
+from nemesis.plan import SECOND, Plan
+from paxos_impl.mutants.registry import all_mutants, find, hash_of
+
+NOTHING = Try("", "", "")
+
+
+@pytest.fixture(scope="module")
+def kill() -> Trial:
+    done = run_trial(Task("P28", "portfolio", 0, 20))
+    assert done.killed
+    return done
+
+
+def seen_when_planted(plan: Plan) -> Try:
+    return Try("agreement", "two values", "") if plan.mutant is not None else NOTHING
+
+
+def test_the_plan_of_a_kill_kills_again(kill: Trial) -> None:
+    plan = killing_plan(kill)
+    assert plan.mutant is not None and plan.mutant.id == "P28"
+    assert simulated(plan).rule == kill.rule
+
+
+def test_a_kill_is_shrunk_and_confirmed(kill: Trial) -> None:
+    done = confirm(kill, in_lockstep=simulated, freely=seen_when_planted)
+    assert done.lockstep and done.rule == kill.rule
+    assert done.plan is not None and done.faults == len(done.plan.faults) <= done.faults_before
+    assert (done.free_tries, done.free_rule) == (1, "agreement")
+
+
+def test_another_digest_in_lockstep_confirms_nothing(kill: Trial) -> None:
+    def other(plan: Plan) -> Try:
+        return msgspec.structs.replace(simulated(plan), digest="another")
+
+    assert not confirm(kill, tries=0, in_lockstep=other).lockstep
+
+
+def test_what_the_unmodified_code_shows_too_is_no_try_that_counts(kill: Trial) -> None:
+    def always(plan: Plan) -> Try:
+        return Try("liveness/no-progress", "slow machine", "")
+
+    done = confirm(kill, tries=4, in_lockstep=simulated, freely=always)
+    assert (done.free_tries, done.free_rule) == (4, "")
+
+
+def test_free_tries_give_the_cluster_time_to_elect(kill: Trial) -> None:
+    plans: list[Plan] = []
+
+    def never(plan: Plan) -> Try:
+        plans.append(plan)
+        return NOTHING
+
+    confirm(kill, tries=4, in_lockstep=simulated, freely=never)
+    whole = killing_plan(kill)
+    assert [plan.faults == whole.faults for plan in plans[1::2]] == [True, True]
+    assert all(plan.duration_ns >= 2 * SECOND for plan in plans[::2])
+    assert len({plan.seed for plan in plans}) == 4
+
+
+def made(mutant: str, lockstep: bool = True, free_rule: str = "", not_free: str = "") -> Confirmation:
+    source_hash = hash_of(find(mutant))
+    return Confirmation(mutant, source_hash, "vote/two-values", None, 9, 2, lockstep, 3, free_rule, not_free)
+
+
+def test_what_is_confirmed_is_not_done_again(kill: Trial, tmp_path: Path) -> None:
+    state, asked = tmp_path / "confirmed.jsonl", []
+
+    def one(trial: Trial, tries: int) -> Confirmation:
+        asked.append(trial.mutant)
+        return made(trial.mutant)
+
+    for _ in range(2):
+        found = confirm_all([kill, kill], state=state, one=one)
+        assert [done.mutant for done in found] == ["P28"]
+    assert asked == ["P28"]
+    with state.open("ab") as file:
+        file.write(b'{"torn')
+    assert len(read_confirmations(state)) == 1
+    other = msgspec.structs.replace(kill, source_hash="another text")
+    confirm_all([other], state=state, one=one)
+    assert asked == ["P28", "P28"]
+
+
+def test_an_interrupt_keeps_what_was_finished(kill: Trial) -> None:
+    def one(trial: Trial, tries: int) -> Confirmation:
+        raise KeyboardInterrupt
+
+    assert confirm_all([kill], one=one) == []
+
+
+def test_equivalent_mutants_and_survivors_need_no_confirmation(kill: Trial) -> None:
+    survivor = msgspec.structs.replace(kill, killed=False)
+    harmless = msgspec.structs.replace(kill, mutant="AQ1")
+    assert confirm_all([survivor, harmless], one=lambda trial, tries: made(trial.mutant)) == []
+
+
+def test_bugs_of_the_simulator_alone_have_no_tries() -> None:
+    assert not_free("P28") == ""
+    assert [one for one in all_mutants() if not_free(one)]
+
+
+def test_the_table_tells_the_shares() -> None:
+    text = table(
+        [made("P28", free_rule="agreement"), made("A02", lockstep=False), made("T03", not_free="simulated only")]
+    )
+    assert "67% of 3 shrunk plans" in text and "50% of 2 kill on free processes" in text
+    assert text.index("A02") < text.index("P28") < text.index("T03")
