@@ -103,6 +103,9 @@ class Disk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sync_ns: int = 500_000
     """Simulated latency of a sync."""
     jitter_ns: int = 500_000
+    sync_blocks: bool = False
+    """Simulated: an agent waits for its sync, as a real process does, and then takes all that came meanwhile as one batch;
+    else it goes on with other events while the sync is under way."""
     kind: Literal["disk", "memory"] = "disk"
     """Real runs: where the logs live (memory: a memory-backed file system; syncs cost nothing)."""
 

@@ -4,6 +4,7 @@ A host hands in events and carries out effects::
 
     node.receive(source, incarnation, message, now_ns)   any number of messages that are at hand
     node.finish()                                        batches what waits, hands the log to the operating system
+    node.handle([((source, incarnation), message), …], now_ns)   both at once
     node.take_outbox()                                   messages that may leave
     if node.wants_sync: node.begin_sync(); …; node.end_sync(now_ns)
     node.wake(now_ns)                                    at node.deadline_ns()
@@ -13,7 +14,7 @@ Any of them may raise ``StorageFault`` or ``ProtocolViolation``: the agent is fi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from paxos_impl.agent import Config, Trace
@@ -61,6 +62,16 @@ class Node:
         self.agent.receive(source, incarnation, message)
         if self.gate.loopback:
             self._loop_back()
+
+    def handle(self, batch: Iterable[tuple[tuple[int, int], AnyMessage]], now_ns: int) -> None:
+        """All messages that are at hand, each with its sender and the sender's incarnation."""
+        self.context.now_ns = now_ns
+        receive, gate = self.agent.receive, self.gate
+        for (source, incarnation), message in batch:
+            receive(source, incarnation, message)
+            if gate.loopback:
+                self._loop_back()
+        self.finish()
 
     def wake(self, now_ns: int) -> None:
         if now_ns < self.context.now_ns:

@@ -158,4 +158,5 @@ def _network(draw: Draw) -> Network:
 
 def _disk(draw: Draw, base: Disk) -> Disk:
     sync_us = weighted(draw, {100: 1.0, 500: 2.0, 5000: 1.0})
-    return msgspec.structs.replace(base, sync_ns=sync_us * 1000, jitter_ns=sync_us * 1000)
+    sync_blocks = draw() < 0.25
+    return msgspec.structs.replace(base, sync_ns=sync_us * 1000, jitter_ns=sync_us * 1000, sync_blocks=sync_blocks)

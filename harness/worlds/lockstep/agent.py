@@ -122,10 +122,8 @@ class LockstepAgent:
         match order.what:
             case "start":
                 node.start(order.now_ns)
-            case "receive":
-                assert order.message is not None
-                node.receive(order.source, order.incarnation, order.message, order.now_ns)
-                node.finish()
+            case "handle":
+                node.handle(order.batch, order.now_ns)
             case "wake":
                 node.wake(order.now_ns)
                 node.finish()

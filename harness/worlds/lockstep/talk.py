@@ -13,16 +13,14 @@ from paxos_impl.messages import AnyMessage, Ballot, Value
 
 
 class Order(msgspec.Struct, array_like=True):
-    """``what``: start, receive, wake, begin_sync, end_sync, fail_sync, stop; or go_on, at a watched moment."""
+    """``what``: start, handle, wake, begin_sync, end_sync, fail_sync, stop; or go_on, at a watched moment."""
 
     what: str
     now_ns: int
     watched: tuple[str, ...] = ()
     full: bool = False
     """The disk is full: appends fail."""
-    source: int = 0
-    incarnation: int = 0
-    message: AnyMessage | None = None
+    batch: list[tuple[tuple[int, int], AnyMessage]] = []
 
 
 class Traced(msgspec.Struct, array_like=True, tag="t"):

@@ -110,8 +110,8 @@ class RemoteNode:
     def start(self, now_ns: int) -> None:
         self._order(Order("start", now_ns))
 
-    def receive(self, source: int, incarnation: int, message: AnyMessage, now_ns: int) -> None:
-        self._order(Order("receive", now_ns, source=source, incarnation=incarnation, message=message))
+    def handle(self, batch: list[tuple[tuple[int, int], AnyMessage]], now_ns: int) -> None:
+        self._order(Order("handle", now_ns, batch=batch))
 
     def wake(self, now_ns: int) -> None:
         self._order(Order("wake", now_ns))

@@ -1,7 +1,8 @@
 """The simulated process of one agent: it lives, stops, is slow, dies, and comes back as another incarnation.
 
 Injects: death between any two effects of a step (a trigger strikes in the middle), death between steps, stops during which
-messages and timers wait and then come all at once, slowness (each step takes time), a restart that takes time.
+messages and timers wait and then come all at once, slowness (each step takes time), a restart that takes time. If the plan
+says that syncs block, what comes during one waits for its end and is then handled as one batch.
 Does not inject: partial execution of Python code inside one effect, loss of the page cache without a power cut.
 """
 
@@ -15,6 +16,7 @@ from harness.cluster_setup import AgentSpec
 from harness.worlds.simulated.clock import SimulatedClock
 from harness.worlds.simulated.disk import SimulatedDisk
 from paxos_impl.agent import Config, Trace
+from paxos_impl.messages import AnyMessage
 from paxos_impl.node import Node
 from paxos_impl.parts import Parts
 
@@ -48,6 +50,12 @@ class SimulatedProcess:
         self.paused = False
         self.waiting: deque[Callable[[], None]] = deque()
         """What came while it was stopped."""
+        self.blocked = False
+        """It waits for its sync."""
+        self.inbox: list[tuple[tuple[int, int], AnyMessage]] = []
+        """Messages that came while it was blocked, with sender and incarnation."""
+        self.overslept = False
+        """A timer became due while it was blocked."""
         self.wake_ns: int | None = None
         self.step_costs_ns: dict[int, int] = {}
         """Fault -> how long each step takes while that fault is on; the longest counts."""
@@ -67,6 +75,7 @@ class SimulatedProcess:
         self.up = True
         self.crashed = ""
         self.paused = False
+        self.blocked = self.overslept = False
         self.wake_ns = None
         self.free_ns = 0
         incarnation = self.incarnation
@@ -80,7 +89,9 @@ class SimulatedProcess:
         self.up = False
         self.node = None
         self.paused = False
+        self.blocked = self.overslept = False
         self.waiting.clear()
+        self.inbox.clear()
         self.wake_ns = None
         self.disk.process_died()
 

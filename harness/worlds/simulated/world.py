@@ -47,6 +47,7 @@ from paxos_impl.messages import (
     Prepare,
     Promise,
 )
+from paxos_impl.node import Node
 from paxos_impl.parts import Parts
 
 RESTART_NS = 5_000_000
@@ -352,6 +353,20 @@ class SimulatedWorld:
             return
         node = process.node
         assert node is not None
+        self._send(process, node)
+        if node.wants_sync:
+            self._begin_sync(process, node)
+        timers = node.timers
+        if timers:
+            deadline_ns = min(timers.values())
+            at_ns = deadline_ns if process.clock_is_true else process.clock.when_ns(deadline_ns)
+            if process.wake_ns is None or at_ns < process.wake_ns:
+                at_ns = max(at_ns, self.loop.now_ns)
+                process.wake_ns = at_ns
+                self.loop.at(at_ns, self._wake, process, process.incarnation, at_ns)
+
+    def _send(self, process: SimulatedProcess, node: Node) -> None:
+        """Everything that may leave."""
         outbox = node.take_outbox()
         if outbox:
             send = self.network.send
@@ -365,21 +380,15 @@ class SimulatedWorld:
             else:
                 for target, message in outbox:
                     send(source, incarnation, target, message)
-        if node.wants_sync:
-            node.begin_sync()
-            disk = self.plan.disk
-            latency_ns = disk.sync_ns + int(process.disk_draw() * disk.jitter_ns)
-            if process.sync_extras_ns:
-                latency_ns += sum(process.sync_extras_ns.values())
-            self.loop.at(self.loop.now_ns + latency_ns, self._end_sync, process, process.incarnation)
-        timers = node.timers
-        if timers:
-            deadline_ns = min(timers.values())
-            at_ns = deadline_ns if process.clock_is_true else process.clock.when_ns(deadline_ns)
-            if process.wake_ns is None or at_ns < process.wake_ns:
-                at_ns = max(at_ns, self.loop.now_ns)
-                process.wake_ns = at_ns
-                self.loop.at(at_ns, self._wake, process, process.incarnation, at_ns)
+
+    def _begin_sync(self, process: SimulatedProcess, node: Node) -> None:
+        node.begin_sync()
+        disk = self.plan.disk
+        latency_ns = disk.sync_ns + int(process.disk_draw() * disk.jitter_ns)
+        if process.sync_extras_ns:
+            latency_ns += sum(process.sync_extras_ns.values())
+        process.blocked = disk.sync_blocks
+        self.loop.at(self.loop.now_ns + latency_ns, self._end_sync, process, process.incarnation)
 
     def _wake(self, process: SimulatedProcess, incarnation: int, at_ns: int) -> None:
         if process.incarnation != incarnation or not process.up or process.wake_ns != at_ns:
@@ -391,6 +400,9 @@ class SimulatedWorld:
         self._on_wake(process)
 
     def _on_wake(self, process: SimulatedProcess) -> None:
+        if process.blocked:
+            process.overslept = True
+            return
         node = process.node
         assert node is not None
         now_ns = self.loop.now_ns if process.clock_is_true else process.clock.read_ns(self.loop.now_ns)
@@ -413,7 +425,7 @@ class SimulatedWorld:
         if process.incarnation != incarnation or not process.up:
             return
         if process.paused:
-            process.defer(lambda: self._step(process, lambda: self._sync_done(process)))
+            process.defer(lambda: self._end_sync(process, incarnation, None))
             return
         self._step(process, lambda: self._sync_done(process))
 
@@ -426,7 +438,37 @@ class SimulatedWorld:
             node.fail_sync(error)
         if "synced" in self._watched:
             self._trigger(process, "synced", 0)
-        node.end_sync(process.clock.read_ns(self.loop.now_ns))
+        now_ns = process.clock.read_ns(self.loop.now_ns)
+        node.end_sync(now_ns)
+        if process.blocked:
+            self._unblock(process, node, now_ns)
+
+    def _unblock(self, process: SimulatedProcess, node: Node, now_ns: int) -> None:
+        """Catch up with what came while the process waited for its sync, before it begins another one."""
+        process.blocked = False
+        overslept, process.overslept = process.overslept, False
+        batch, process.inbox = process.inbox, []
+        if not overslept and not batch:
+            return
+        self._send(process, node)
+        if overslept:
+            self.steps += 1
+            node.wake(now_ns)
+            node.finish()
+        if batch:
+            self._handle(process, node, batch, now_ns)
+
+    def _handle(
+        self, process: SimulatedProcess, node: Node, batch: list[tuple[tuple[int, int], AnyMessage]], now_ns: int
+    ) -> None:
+        """One batch of messages: each counts as a step."""
+        self.steps += len(batch)
+        arrived_ns, note = self.loop.now_ns, self._block.append
+        for sender, message in batch:
+            note((arrived_ns, process.id, sender, message))
+        if len(self._block) >= DIGEST_BLOCK:
+            self._close_digest()
+        node.handle(batch, now_ns)
 
     def _deliver(self, target: int, sender: tuple[int, int], message: AnyMessage) -> None:
         if target >= FIRST_CLIENT_ADDRESS:
@@ -449,17 +491,15 @@ class SimulatedWorld:
                 self.loop.at(process.free_ns, self._deliver, target, sender, message)
                 return
             process.free_ns = now_ns + max(process.step_costs_ns.values())
-        self._block.append((self.loop.now_ns, target, sender, message))
-        if len(self._block) >= DIGEST_BLOCK:
-            self._close_digest()
+        if process.blocked:
+            process.inbox.append((sender, message))
+            return
         node = process.node
         assert node is not None
         now_ns = self.loop.now_ns if process.clock_is_true else process.clock.read_ns(self.loop.now_ns)
-        self.steps += 1
         incarnation = process.incarnation
         try:
-            node.receive(sender[0], sender[1], message, now_ns)
-            node.finish()
+            self._handle(process, node, [(sender, message)], now_ns)
             if process.incarnation == incarnation and process.up:
                 self._carry_out(process)
         except Died:

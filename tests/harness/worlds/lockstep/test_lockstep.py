@@ -20,7 +20,7 @@ from harness.errors import HarnessFault
 from harness.worlds.lockstep.world import LockstepProcess, LockstepWorld, run_in_lockstep
 from harness.worlds.simulated.world import simulate
 from nemesis.faults import Fault
-from nemesis.plan import MILLISECOND, Plan, Plant, Workload, encode_plan
+from nemesis.plan import MILLISECOND, Disk, Plan, Plant, Workload, encode_plan
 from nemesis.strategies import generate
 from nemesis.strategies.frame import Frame
 from paxos_impl.mutants.registry import find, hash_of
@@ -95,6 +95,16 @@ def test_lockstep_gives_the_digest_of_the_simulator_under_every_fault_of_process
     assert there.steps == here.steps
     assert there.violations == here.violations
     assert list(memory.iterdir()) == []
+
+
+@pytest.mark.parametrize("fault", [*AT_A_POINT, *OTHERS], ids=lambda fault: f"{fault.kind}-{fault.trigger}")
+def test_lockstep_gives_the_digest_of_the_simulator_when_syncs_block(memory: Path, fault: Fault) -> None:
+    """Then a batch of several messages is one order."""
+    disk = Disk(sync_ns=8 * MS, jitter_ns=4 * MS, sync_blocks=True)
+    plan = plan_of(fault, disk=disk, workload=Workload(clients=3, rate=0.0, keys=2))
+    here, there = simulate(plan), run_in_lockstep(plan)
+    assert there.digest == here.digest
+    assert there.violations == here.violations == []
 
 
 @pytest.mark.parametrize("seed", range(4))

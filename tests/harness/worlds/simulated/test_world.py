@@ -9,7 +9,7 @@ import pytest
 
 from harness.worlds.simulated.world import SimulatedRun, simulate
 from nemesis.faults import Fault
-from nemesis.plan import MILLISECOND, Cluster, Deployment, Limits, Plan, Workload
+from nemesis.plan import MILLISECOND, Cluster, Deployment, Disk, Limits, Plan, Workload
 
 CLASSIC = Cluster("classic", proposers=2, acceptors=3, learners=2)
 BASE = Plan(
@@ -87,6 +87,18 @@ def test_a_stopped_agent_does_nothing_and_then_everything() -> None:
     times = [event.time_ns for event in stopped.recording.events["r1", 1]]
     assert not [at for at in times if begin < at < begin + length]
     assert evidence(stopped, "pause", "end")["missed_events"] > 10
+
+
+@pytest.mark.parametrize("sync_blocks", [True, False])
+def test_an_agent_that_waits_for_its_sync_then_takes_all_that_came_as_one_batch(sync_blocks: bool) -> None:
+    """Requests that came during a sync share a slot; timers are late by one sync at most, so the leader stays."""
+    disk = Disk(sync_ns=10 * MILLISECOND, jitter_ns=0, sync_blocks=sync_blocks)
+    waiting = run(disk=disk, workload=Workload(clients=8, rate=0.0, keys=2), final_power_cut=False)
+    assert waiting.violations == []
+    assert waiting.commands > 100
+    together = [event for _, _, event in events(waiting, "propose") if len(event.value) > 1]
+    assert bool(together) == sync_blocks
+    assert [event for _, _, event in events(waiting, "step_down") if event.time_ns > 300 * MILLISECOND] == []
 
 
 def test_a_power_cut_tells_what_it_lost_and_the_agent_comes_back() -> None:
