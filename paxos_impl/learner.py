@@ -472,7 +472,8 @@ class Learner(Agent):
         commit = confirm(checkpoint.commit)
         for record in records:
             if isinstance(record, VoteRecord):
-                commit = confirm(record.commit)
+                if record.commit > commit:
+                    commit = confirm(record.commit)
                 values[record.slot] = record.value
             elif isinstance(record, ChosenRecord):
                 chosen[record.slot] = record.value

@@ -19,6 +19,7 @@ Source: Paxos Made Live, section 5.1 (disk corruption) and 5.5 (snapshots); The 
 
 from __future__ import annotations
 
+import functools
 import struct
 import zlib
 from collections.abc import Iterator
@@ -158,9 +159,7 @@ class Log:
 
     @property
     def wants_sync(self) -> bool:
-        return self._covered is None and (
-            bool(self._unsynced) or self._directory_unsynced or bool(self.checkpoint_steps)
-        )
+        return self._covered is None and bool(self._unsynced or self._directory_unsynced or self.checkpoint_steps)
 
     @property
     def syncing(self) -> bool:
@@ -394,6 +393,7 @@ class Log:
             self.files.remove(name)
 
 
+@functools.cache
 def segment_name(number: int) -> str:
     return f"log-{number:08d}"
 

@@ -65,6 +65,8 @@ class Node:
 
     def handle(self, batch: Iterable[tuple[tuple[int, int], AnyMessage]], now_ns: int) -> None:
         """All messages that are at hand, each with its sender and the sender's incarnation."""
+        if now_ns < self.context.now_ns:
+            self._clock_set_back(now_ns)
         self.context.now_ns = now_ns
         receive, gate = self.agent.receive, self.gate
         for (source, incarnation), message in batch:

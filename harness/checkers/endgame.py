@@ -27,7 +27,8 @@ CHECKS = (validity.check, exactly_once.check, durability.check, witness.check, l
 
 
 class Ledger:
-    """What the end needs to know of the agents; its ``handlers`` stand beside those of the online oracles."""
+    """What the end needs to know of the agents. Its ``handlers`` stand beside those of the online oracles, who tell it the
+    first events of each slot (``first``) and lend it the agents' positions."""
 
     def __init__(self, names: Mapping[int, str], learners: frozenset[int]) -> None:
         self.names = names
@@ -36,22 +37,20 @@ class Ledger:
         self.applied: dict[int, tuple[Learner, AgentEvent]] = {}
         """Slot -> who applied it first."""
         self.position: dict[int, tuple[int, int]] = {}
-        """Learner -> (incarnation, slot its state covers)."""
+        """Agent -> (incarnation, slot its state covers)."""
         self.before_cut: dict[int, int] = {}
         """``position`` when the final power cut began."""
         self.leaders: list[tuple[int, int]] = []
         """(time, agent) of each beginning leadership."""
-        self.handlers = {
-            "chosen": self.on_chosen,
-            "applied": self.on_applied,
-            "installed": self.on_installed,
-            "started": self.on_started,
-            "leader": self.on_leader,
-        }
+        self.first = {"chosen": self.on_chosen, "applied": self.on_applied}
+        self.handlers = {"installed": self.on_installed, "started": self.on_started, "leader": self.on_leader}
 
     def mark_cut(self) -> None:
         """The final power cut is about to begin."""
-        self.before_cut = {agent: slot for agent, (_, slot) in self.position.items()}
+        self.before_cut = {agent: slot for agent, (_, slot) in self.learner_positions()}
+
+    def learner_positions(self) -> list[tuple[int, tuple[int, int]]]:
+        return [(agent, where) for agent, where in self.position.items() if agent in self.learners]
 
     def on_chosen(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
         if slot not in self.log:
@@ -104,7 +103,7 @@ def case_of(
     }
     case.decided = {
         (ledger.names[agent], inc): [AgentEvent(0, "started", extra={"commit": slot})]
-        for agent, (inc, slot) in ledger.position.items()
+        for agent, (inc, slot) in ledger.learner_positions()
     }
     return case
 

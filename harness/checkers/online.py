@@ -391,12 +391,13 @@ class Votes:
         if slot:
             self.on_floor(agent, inc, time_ns, None, slot, None, None)
         bit = 1 << agent
-        back: dict[int, Ballot] = {int(at): (int(b[0]), int(b[1])) for at, b in extra or ()}
-        for at, held in self.latest[agent].items():
+        back: dict[int, Ballot] = {at: (round_, node) for at, (round_, node) in extra or ()}
+        before = self.latest[agent]
+        for at, held in sorted(before.items() - back.items()):
             now = back.get(at, NO_BALLOT)
             if now < held:
                 self._forgets(agent, bit, at, now, time_ns)
-        for at, now in back.items():
+        for at, now in back.items() - before.items():
             tally = self.slots.get(at, {}).get(now)
             if tally is not None:
                 tally.ever |= bit
@@ -546,10 +547,15 @@ class Votes:
 
 
 class Decisions:
-    """Learners agree, apply in order, and come to the same outcomes and states."""
+    """Learners agree, apply in order, and come to the same outcomes and states.
 
-    def __init__(self, sink: Sink, votes: Votes) -> None:
+    ``first``: handlers by kind, for who wants to hear only of the first ``chosen`` and the first ``applied`` of each slot.
+    """
+
+    def __init__(self, sink: Sink, votes: Votes, first: Mapping[str, Handler]) -> None:
         self.sink = sink
+        self.first_chosen: Handler = first.get("chosen", _ignore)
+        self.first_applied: Handler = first.get("applied", _ignore)
         self.votes = votes
         self.chosen: dict[int, tuple[Any, int, int]] = {}
         """Slot -> (value, agent, incarnation) that learned it first."""
@@ -571,13 +577,14 @@ class Decisions:
         if known is None:
             self.chosen[slot] = (value, agent, inc)
             self.votes.learned(agent, time_ns, ballot, slot, value)
+            self.first_chosen(agent, inc, time_ns, ballot, slot, value, extra)
         elif known[0] is not value and known[0] != value:
             self.votes.learned(agent, time_ns, ballot, slot, value)
             self._differs("decision/two-values", "learns", agent, inc, time_ns, slot, value, known)
 
     def on_applied(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
         known = self.chosen.get(slot)
-        if value is not None and known is not None and known[0] is not value and known[0] != value:
+        if known is not None and known[0] is not value and value is not None and known[0] != value:
             self._differs("decision/not-chosen", "applies", agent, inc, time_ns, slot, value, known)
         position = self.position.get(agent)
         if position is not None and position[0] == inc and position[1] + 1 != slot:
@@ -593,6 +600,7 @@ class Decisions:
             first = self.outcome.get(slot)
             if first is None:
                 self.outcome[slot] = (extra, agent)
+                self.first_applied(agent, inc, time_ns, ballot, slot, value, extra)
             elif first[0] != extra:
                 self.sink.add(
                     "decision/outcomes",
@@ -665,21 +673,38 @@ class Decisions:
         )
 
 
+def _ignore(agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
+    """Nobody listens."""
+
+
 class OnlineOracles:
     """All protocol oracles behind one call. ``violations`` grows as they fire (bounded, the first come first)."""
 
-    def __init__(self, voters: frozenset[int], quorum: int, names: Mapping[int, str] | None = None) -> None:
-        """``voters``: ids of the acceptors; ``quorum``: votes that choose; ``names``: agent id -> name, for sentences."""
+    def __init__(
+        self,
+        voters: frozenset[int],
+        quorum: int,
+        names: Mapping[int, str] | None = None,
+        first: Mapping[str, Handler] | None = None,
+    ) -> None:
+        """``voters``: ids of the acceptors; ``quorum``: votes that choose; ``names``: agent id -> name, for sentences;
+        ``first``: as for ``Decisions``."""
         sink = Sink(names)
         self.violations = sink.violations
         ballots = Ballots(sink)
         promises = Promises(sink, voters, quorum, ballots)
         votes = Votes(sink, voters, quorum, promises)
-        handlers: dict[str, list[Handler]] = {}
-        for oracle in (ballots, promises, votes, Decisions(sink, votes)):
-            for kind, handler in oracle.handlers.items():
-                handlers.setdefault(kind, []).append(handler)
-        self.handlers: dict[str, tuple[Handler, ...]] = {kind: tuple(many) for kind, many in handlers.items()}
+        decisions = Decisions(sink, votes, first or {})
+        self.position = decisions.position
+        """Agent -> (incarnation, slot its state covers)."""
+        self.handlers: dict[str, tuple[Handler, ...]] = {}
+        for oracle in (ballots, promises, votes, decisions):
+            self.add(oracle.handlers)
+
+    def add(self, handlers: Mapping[str, Handler]) -> None:
+        """Let somebody else hear of traced steps, behind those that are here already."""
+        for kind, handler in handlers.items():
+            self.handlers[kind] = (*self.handlers.get(kind, ()), handler)
 
     def observe(
         self,

@@ -5,6 +5,7 @@ An agent that comes to a watched moment says so and waits: the loop answers, or 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -20,7 +21,7 @@ class Order(msgspec.Struct, array_like=True):
     watched: tuple[str, ...] = ()
     full: bool = False
     """The disk is full: appends fail."""
-    batch: list[tuple[tuple[int, int], AnyMessage]] = []
+    batch: Sequence[tuple[tuple[int, int], AnyMessage]] = ()
 
 
 class Traced(msgspec.Struct, array_like=True, tag="t"):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -22,6 +22,7 @@ from harness.memory import memory_directory
 from harness.worlds.lockstep.agent import run_in_child
 from harness.worlds.lockstep.talk import Answer, FileChange, Order, decode_answer, encode
 from harness.worlds.simulated.disk import SimulatedDisk
+from harness.worlds.simulated.network import Sender
 from harness.worlds.simulated.process import MakeTrace, SimulatedProcess
 from harness.worlds.simulated.world import SimulatedRun, SimulatedWorld
 from nemesis.plan import Plan
@@ -110,7 +111,7 @@ class RemoteNode:
     def start(self, now_ns: int) -> None:
         self._order(Order("start", now_ns))
 
-    def handle(self, batch: list[tuple[tuple[int, int], AnyMessage]], now_ns: int) -> None:
+    def handle(self, batch: Sequence[tuple[Sender, AnyMessage]], now_ns: int) -> None:
         self._order(Order("handle", now_ns, batch=batch))
 
     def wake(self, now_ns: int) -> None:

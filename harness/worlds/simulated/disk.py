@@ -111,9 +111,10 @@ class SimulatedDisk:
             if durable > file.durable:
                 file.earlier.append(file.durable)
                 file.durable = durable
-        for change in self._directory_changes[:changes]:
-            _apply(self._durable_names, change)
-        del self._directory_changes[:changes]
+        if changes:
+            for change in self._directory_changes[:changes]:
+                _apply(self._durable_names, change)
+            del self._directory_changes[:changes]
 
     def power_cut(self, mode: str, draw: Callable[[], float]) -> dict[str, int]:
         """Lose what was not synced, as ``mode`` says; returns counts for the evidence."""

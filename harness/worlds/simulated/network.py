@@ -18,14 +18,18 @@ from nemesis.links import CLIENTS, Links
 from nemesis.plan import Plan
 from paxos_impl.messages import FIRST_CLIENT_ADDRESS, AnyMessage
 
+Sender = tuple[int, int]
+"""An address and the incarnation there."""
+
 
 class SimulatedNetwork:
-    """``deliver(target, (source, incarnation), message)`` is called when a message arrives."""
+    """``deliver(target, sender, message)`` is called when a message arrives."""
 
     def __init__(self, plan: Plan, loop: EventLoop, deliver: Act) -> None:
         self.loop = loop
         self.deliver = deliver
         self.links = Links(plan.seed)
+        self._rules_of = self.links.by_link
         self.decisions = 0
         """Messages whose fate was decided."""
         self.on_message: Callable[[int, int, AnyMessage, Sequence[int]], None] | None = None
@@ -40,21 +44,32 @@ class SimulatedNetwork:
         comes."""
         return max((entry[0] for entry in self.loop.queue if entry[2] == self.deliver), default=self.loop.now_ns)
 
-    def send(self, source: int, incarnation: int, target: int, message: AnyMessage) -> None:
+    def send(self, sender: Sender, target: int, message: AnyMessage) -> None:
         self.decisions += 1
+        source = sender[0]
         link = (source, target)
         draw = self._draws.get(link)
         if draw is None:
             draw = self._draws[link] = Random(f"{self._seed}/latency/{source}>{target}").random
         arrives_ns = self.loop.now_ns + self._latency_ns + int(draw() * self._jitter_ns)
-        if self.links.by_link:
-            near = CLIENTS if source >= FIRST_CLIENT_ADDRESS else source
-            far = CLIENTS if target >= FIRST_CLIENT_ADDRESS else target
-            arrivals = [arrives_ns + extra_ns for extra_ns in self.links.fate(near, far, self.loop.now_ns)]
-            for at_ns in arrivals:
-                self.loop.at(at_ns, self.deliver, target, (source, incarnation), message)
+        rules_of = self._rules_of
+        if rules_of:
+            if source >= FIRST_CLIENT_ADDRESS:
+                link = (CLIENTS, target)
+            elif target >= FIRST_CLIENT_ADDRESS:
+                link = (source, CLIENTS)
+            if link in rules_of:
+                fate = self.links.fate(link[0], link[1], self.loop.now_ns)
+                self._arrive([arrives_ns + extra_ns for extra_ns in fate], sender, target, message)
+                return
+        if self.on_message is None:
+            self.loop.at(arrives_ns, self.deliver, target, sender, message)
         else:
-            arrivals = [arrives_ns]
-            self.loop.at(arrives_ns, self.deliver, target, (source, incarnation), message)
+            self._arrive([arrives_ns], sender, target, message)
+
+    def _arrive(self, arrivals: list[int], sender: Sender, target: int, message: AnyMessage) -> None:
+        """One copy at each of these times."""
+        for at_ns in arrivals:
+            self.loop.at(at_ns, self.deliver, target, sender, message)
         if self.on_message is not None:
-            self.on_message(source, target, message, arrivals)
+            self.on_message(sender[0], target, message, arrivals)

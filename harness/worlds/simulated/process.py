@@ -15,6 +15,7 @@ from random import Random
 from harness.cluster_setup import AgentSpec
 from harness.worlds.simulated.clock import SimulatedClock
 from harness.worlds.simulated.disk import SimulatedDisk
+from harness.worlds.simulated.network import Sender
 from paxos_impl.agent import Config, Trace
 from paxos_impl.messages import AnyMessage
 from paxos_impl.node import Node
@@ -43,6 +44,7 @@ class SimulatedProcess:
         self.disk = SimulatedDisk()
         self.clock = SimulatedClock()
         self.incarnation = 0
+        self.sender: Sender = (spec.id, 0)
         self.node: Node | None = None
         self.up = False
         self.crashed = ""
@@ -52,8 +54,8 @@ class SimulatedProcess:
         """What came while it was stopped."""
         self.blocked = False
         """It waits for its sync."""
-        self.inbox: list[tuple[tuple[int, int], AnyMessage]] = []
-        """Messages that came while it was blocked, with sender and incarnation."""
+        self.inbox: list[tuple[Sender, AnyMessage]] = []
+        """Messages that came while it was blocked."""
         self.overslept = False
         """A timer became due while it was blocked."""
         self.wake_ns: int | None = None
@@ -79,6 +81,7 @@ class SimulatedProcess:
         self.wake_ns = None
         self.free_ns = 0
         incarnation = self.incarnation
+        self.sender = (self.id, incarnation)
         trace = self.make_trace(self, incarnation)
         draw = Random(f"{self.seed}/agent/{self.id}/{incarnation}").random
         self.node = Node(self.config, incarnation, self.disk, draw, trace, self.parts)

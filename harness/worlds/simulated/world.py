@@ -11,17 +11,18 @@ come back; the learners converge.
 from __future__ import annotations
 
 import contextlib
+import gc
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from random import Random
 from typing import Any
 
 import msgspec
 
 from harness.checkers import endgame
-from harness.checkers.online import OnlineOracles
+from harness.checkers.online import Handler, OnlineOracles
 from harness.clients.open_loop import OpenLoop
 from harness.cluster_setup import AgentSpec, agent_specs, agents_playing, make_client_config, make_config, make_parts
 from harness.errors import HarnessFault
@@ -29,7 +30,7 @@ from harness.record import AgentEvent, FaultEvent, Operation
 from harness.results import Violation
 from harness.workloads.mixed import MixedWorkload
 from harness.worlds.simulated.loop import EventLoop
-from harness.worlds.simulated.network import SimulatedNetwork
+from harness.worlds.simulated.network import Sender, SimulatedNetwork
 from harness.worlds.simulated.process import Died, SimulatedProcess
 from nemesis.conductor import Conductor
 from nemesis.faults import Parameter, fault_params
@@ -51,6 +52,8 @@ from paxos_impl.node import Node
 from paxos_impl.parts import Parts
 
 RESTART_NS = 5_000_000
+COLLECT_AFTER = 50_000
+"""Objects made before the garbage collector looks for cycles."""
 DIGEST_BLOCK = 64
 """Entries that are hashed together, at least."""
 NETWORK = ("network", 0)
@@ -92,6 +95,10 @@ class SimulatedRun(msgspec.Struct):
     faults: list[FaultEvent]
     notes: list[Any] | None
     """What went into the digest, if it was kept."""
+
+
+Event = Callable[[Any, int], None]
+"""What happens to an agent: (what is handed over, the time on its clock)."""
 
 
 class Stopped(BaseException):
@@ -137,13 +144,19 @@ class SimulatedWorld:
         for spec in specs:
             self.processes.append(self.make_process(spec, make_config(plan, spec.id), parts))
         voters = frozenset(agents_playing(plan, "acceptor"))
-        self.oracles = OnlineOracles(voters, len(voters) // 2 + 1, {spec.id: spec.name for spec in specs})
-        self.ledger = endgame.Ledger({spec.id: spec.name for spec in specs}, frozenset(agents_playing(plan, "learner")))
-        self._oracle_handlers: dict[str, tuple[Callable[..., None], ...]] = {}
+        names = {spec.id: spec.name for spec in specs}
+        self.ledger = endgame.Ledger(names, frozenset(agents_playing(plan, "learner")))
+        self.oracles = OnlineOracles(voters, len(voters) // 2 + 1, names, self.ledger.first)
+        self.ledger.position = self.oracles.position
+        self._judges = oracles
+        listeners: dict[str, Handler] = {"leader": self._on_leader, "step_down": self._on_step_down}
+        self._handlers: Mapping[str, tuple[Handler, ...]]
         if oracles:
-            self._oracle_handlers.update(self.oracles.handlers)
-            for kind, handler in self.ledger.handlers.items():
-                self._oracle_handlers[kind] = (*self._oracle_handlers.get(kind, ()), handler)
+            self.oracles.add(self.ledger.handlers)
+            self.oracles.add(listeners)
+            self._handlers = self.oracles.handlers
+        else:
+            self._handlers = {kind: (handler,) for kind, handler in listeners.items()}
         draw = Random(f"{plan.seed}/clients").random
         workload = MixedWorkload(plan.workload, Random(f"{plan.seed}/workload").random, "v")
         self.clients = OpenLoop(
@@ -175,7 +188,7 @@ class SimulatedWorld:
 
     def run(self) -> SimulatedRun:
         """Everything from the first start to the last check. Deterministic in the plan."""
-        with contextlib.suppress(Stopped):
+        with contextlib.suppress(Stopped), _rare_collections():
             self._run()
         with contextlib.suppress(Stopped):
             self._close_digest()
@@ -219,7 +232,7 @@ class SimulatedWorld:
         self._await_stragglers()
         self._check_convergence()
         self._stop()
-        if self._oracle_handlers:
+        if self._judges:
             self._check_end()
 
     def _heal(self) -> None:
@@ -329,31 +342,35 @@ class SimulatedWorld:
         except Exception as error:
             self._ended_by(process, error)
             return
-        self._step(process, lambda: node.start(process.clock.read_ns(self.loop.now_ns)))
+        self._step(process, lambda _, now_ns: node.start(now_ns), None)
 
     def _restart(self, process: SimulatedProcess, _b: Any = None, _c: Any = None) -> None:
         if not process.up:
             self._start(process)
 
-    def _step(self, process: SimulatedProcess, event: Callable[[], None]) -> None:
+    def _step(self, process: SimulatedProcess, event: Event, what: Any) -> None:
         """Run one event of an agent and carry out its effects; it may die in the middle, or stop by itself."""
         self.steps += 1
-        incarnation = process.incarnation
+        node, now_ns = process.node, self.loop.now_ns
+        assert node is not None
         try:
-            event()
-            if process.incarnation == incarnation and process.up:
-                self._carry_out(process)
+            event(what, now_ns if process.clock_is_true else process.clock.read_ns(now_ns))
+            if process.node is node:
+                self._carry_out(process, node)
         except Died:
             pass
         except (Exception, SystemExit) as error:
             self._ended_by(process, error)
 
-    def _carry_out(self, process: SimulatedProcess) -> None:
+    def _look_again(self, node: Node, now_ns: int) -> None:
+        """No event: but what the agent wanted while it was stopped, or at another time, is to be carried out now."""
+
+    def _carry_out(self, process: SimulatedProcess, node: Node) -> None:
         if process.paused:
             return
-        node = process.node
-        assert node is not None
-        self._send(process, node)
+        outbox = node.take_outbox()
+        if outbox:
+            self._send(process, outbox)
         if node.wants_sync:
             self._begin_sync(process, node)
         timers = node.timers
@@ -365,21 +382,17 @@ class SimulatedWorld:
                 process.wake_ns = at_ns
                 self.loop.at(at_ns, self._wake, process, process.incarnation, at_ns)
 
-    def _send(self, process: SimulatedProcess, node: Node) -> None:
-        """Everything that may leave."""
-        outbox = node.take_outbox()
-        if outbox:
-            send = self.network.send
-            source, incarnation = process.id, process.incarnation
-            if self._watched:
-                for target, message in outbox:
-                    kind = SENT_KINDS.get(type(message))
-                    if kind is not None and kind in self._watched:
-                        self._trigger(process, kind, getattr(message, "slot", 0))
-                    send(source, incarnation, target, message)
-            else:
-                for target, message in outbox:
-                    send(source, incarnation, target, message)
+    def _send(self, process: SimulatedProcess, outbox: list[tuple[int, AnyMessage]]) -> None:
+        send, sender = self.network.send, process.sender
+        if not self._watched:
+            for target, message in outbox:
+                send(sender, target, message)
+            return
+        for target, message in outbox:
+            kind = SENT_KINDS.get(type(message))
+            if kind is not None and kind in self._watched:
+                self._trigger(process, kind, getattr(message, "slot", 0))
+            send(sender, target, message)
 
     def _begin_sync(self, process: SimulatedProcess, node: Node) -> None:
         node.begin_sync()
@@ -405,21 +418,19 @@ class SimulatedWorld:
             return
         node = process.node
         assert node is not None
-        now_ns = self.loop.now_ns if process.clock_is_true else process.clock.read_ns(self.loop.now_ns)
         deadline_ns = node.deadline_ns()
         if deadline_ns is None:
             return
-        if deadline_ns > now_ns:
+        if deadline_ns > process.clock.read_ns(self.loop.now_ns):
             at_ns = max(process.clock.when_ns(deadline_ns), self.loop.now_ns)
             process.wake_ns = at_ns
             self.loop.at(at_ns, self._wake, process, process.incarnation, at_ns)
             return
+        self._step(process, self._fire_timers, node)
 
-        def event() -> None:
-            node.wake(now_ns)
-            node.finish()
-
-        self._step(process, event)
+    def _fire_timers(self, node: Node, now_ns: int) -> None:
+        node.wake(now_ns)
+        node.finish()
 
     def _end_sync(self, process: SimulatedProcess, incarnation: int, _c: Any) -> None:
         if process.incarnation != incarnation or not process.up:
@@ -427,9 +438,9 @@ class SimulatedWorld:
         if process.paused:
             process.defer(lambda: self._end_sync(process, incarnation, None))
             return
-        self._step(process, lambda: self._sync_done(process))
+        self._step(process, self._sync_done, process)
 
-    def _sync_done(self, process: SimulatedProcess) -> None:
+    def _sync_done(self, process: SimulatedProcess, now_ns: int) -> None:
         node = process.node
         assert node is not None
         try:
@@ -438,7 +449,6 @@ class SimulatedWorld:
             node.fail_sync(error)
         if "synced" in self._watched:
             self._trigger(process, "synced", 0)
-        now_ns = process.clock.read_ns(self.loop.now_ns)
         node.end_sync(now_ns)
         if process.blocked:
             self._unblock(process, node, now_ns)
@@ -448,33 +458,21 @@ class SimulatedWorld:
         process.blocked = False
         overslept, process.overslept = process.overslept, False
         batch, process.inbox = process.inbox, []
-        if not overslept and not batch:
-            return
-        self._send(process, node)
+        if overslept or batch:
+            self._send(process, node.take_outbox())
         if overslept:
             self.steps += 1
-            node.wake(now_ns)
-            node.finish()
+            self._fire_timers(node, now_ns)
         if batch:
-            self._handle(process, node, batch, now_ns)
+            self.steps += len(batch)
+            node.handle(batch, now_ns)
 
-    def _handle(
-        self, process: SimulatedProcess, node: Node, batch: list[tuple[tuple[int, int], AnyMessage]], now_ns: int
-    ) -> None:
-        """One batch of messages: each counts as a step."""
-        self.steps += len(batch)
-        arrived_ns, note = self.loop.now_ns, self._block.append
-        for sender, message in batch:
-            note((arrived_ns, process.id, sender, message))
-        if len(self._block) >= DIGEST_BLOCK:
-            self._close_digest()
-        node.handle(batch, now_ns)
-
-    def _deliver(self, target: int, sender: tuple[int, int], message: AnyMessage) -> None:
+    def _deliver(self, target: int, sender: Sender, message: AnyMessage) -> None:
+        now_ns = self.loop.now_ns
         if target >= FIRST_CLIENT_ADDRESS:
-            self._block.append((self.loop.now_ns, target, sender, message))
+            self._block.append((now_ns, target, sender, message))
             if self._clients_up:
-                self._step_clients(self.clients.on_message, sender[0], message, self.loop.now_ns)
+                self._step_clients(self.clients.on_message, sender[0], message, now_ns)
             return
         if not 0 <= target < len(self.processes):
             self._misaddressed(target, sender[0], message)
@@ -486,26 +484,19 @@ class SimulatedWorld:
             process.defer(lambda: self._deliver(target, sender, message))
             return
         if process.step_costs_ns:
-            now_ns = self.loop.now_ns
             if process.free_ns > now_ns:
                 self.loop.at(process.free_ns, self._deliver, target, sender, message)
                 return
             process.free_ns = now_ns + max(process.step_costs_ns.values())
+        block = self._block
+        block.append((now_ns, target, sender, message))
+        if len(block) >= DIGEST_BLOCK:
+            self._close_digest()
         if process.blocked:
             process.inbox.append((sender, message))
-            return
-        node = process.node
-        assert node is not None
-        now_ns = self.loop.now_ns if process.clock_is_true else process.clock.read_ns(self.loop.now_ns)
-        incarnation = process.incarnation
-        try:
-            self._handle(process, node, [(sender, message)], now_ns)
-            if process.incarnation == incarnation and process.up:
-                self._carry_out(process)
-        except Died:
-            pass
-        except (Exception, SystemExit) as error:
-            self._ended_by(process, error)
+        else:
+            assert process.node is not None
+            self._step(process, process.node.handle, ((sender, message),))
 
     def _ended_by(self, process: SimulatedProcess, error: BaseException) -> None:
         """An agent's code raised: its disk failed, it saw that safety is broken, or it has a bug. Ours are raised again."""
@@ -584,7 +575,7 @@ class SimulatedWorld:
         if clients.outbox:
             outbox, clients.outbox = clients.outbox, []
             for target, message in outbox:
-                self.network.send(clients.address, 0, target, message)
+                self.network.send((clients.address, 0), target, message)
         deadline_ns = clients.deadline_ns()
         if deadline_ns is not None and (self._client_wake_ns is None or deadline_ns < self._client_wake_ns):
             self._client_wake_ns = max(deadline_ns, self.loop.now_ns)
@@ -603,20 +594,19 @@ class SimulatedWorld:
     def make_trace(self, process: SimulatedProcess, incarnation: int) -> Trace:
         """Where one incarnation tells what it did: oracles, digest, record, triggers, in this order."""
         loop, agent, name = self.loop, process.id, process.name
-        handlers_of = self._oracle_handlers.get
-        note = self._block.append
+        handlers_of, note = self._handlers.get, self._block.append
+        stop_at = self.oracles.violations if self.stop_at_first else []
         recording = self.recording
         rows = None if recording is None else recording.events.setdefault((name, incarnation), [])
 
         def trace(kind: str, ballot: Any = None, slot: int = 0, value: Any = None, extra: Any = None, /) -> None:
-            for handler in handlers_of(kind, ()):
-                handler(agent, incarnation, loop.now_ns, ballot, slot, value, extra)
-            if self.stop_at_first and self.oracles.violations:
-                raise Stopped
-            if kind == "leader":
-                self.last_leader = agent
-            elif kind == "step_down" and self.last_leader == agent:
-                self.last_leader = None
+            handlers = handlers_of(kind)
+            if handlers is not None:
+                now_ns = loop.now_ns
+                for handler in handlers:
+                    handler(agent, incarnation, now_ns, ballot, slot, value, extra)
+                if stop_at:
+                    raise Stopped
             note((kind, agent, ballot, slot))
             if rows is not None:
                 rows.append(AgentEvent(loop.now_ns, kind, None if ballot == NO_BALLOT else ballot, slot, value, extra))
@@ -624,6 +614,13 @@ class SimulatedWorld:
                 self._trigger(process, kind, slot)
 
         return trace
+
+    def _on_leader(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
+        self.last_leader = agent
+
+    def _on_step_down(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
+        if self.last_leader == agent:
+            self.last_leader = None
 
     def _trigger(self, process: SimulatedProcess, kind: str, slot: int) -> None:
         """Let a trigger strike now; if it killed the agent, its step ends here."""
@@ -725,7 +722,7 @@ class SimulatedWorld:
             process.paused = False
             missed += len(process.waiting)
             if process.clock_is_true:
-                self._step(process, lambda: None)
+                self._step(process, self._look_again, process.node)
             else:
                 self._clock_moved(process)
             incarnation = process.incarnation
@@ -822,12 +819,21 @@ class SimulatedWorld:
         if not process.up or process.paused or node is None:
             return
         process.wake_ns = None
+        if process.blocked:
+            process.overslept = True
+        else:
+            self._step(process, self._fire_timers, node)
 
-        def event() -> None:
-            node.wake(process.clock.read_ns(self.loop.now_ns))
-            node.finish()
 
-        self._step(process, event)
+@contextlib.contextmanager
+def _rare_collections() -> Iterator[None]:
+    """A run makes many small objects that live to its end: with the default Python looks through them all too often."""
+    before = gc.get_threshold()
+    gc.set_threshold(COLLECT_AFTER, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def simulate(

@@ -36,7 +36,8 @@ class Run:
             self.observe("applied", agent, HEALED + 4, 2, (Y,), [2, []])
 
     def observe(self, kind: str, agent: int, time_ns: int, slot: int, value: Any = None, extra: Any = None) -> None:
-        self.ledger.handlers[kind](agent, 1, time_ns, None, slot, value, extra)
+        handlers = {**self.ledger.handlers, **self.ledger.first}
+        handlers[kind](agent, 1, time_ns, None, slot, value, extra)
 
     def choose(self, slot: int, value: Any, time_ns: int) -> None:
         self.observe("chosen", 0, time_ns, slot, value)

@@ -210,7 +210,7 @@ class Listener:
 def test_messages_take_latency_and_jitter_and_none_is_lost_or_doubled() -> None:
     listener = Listener()
     for number in range(200):
-        listener.network.send(0, 1, 1, CatchUp(number))
+        listener.network.send((0, 1), 1, CatchUp(number))
     listener.loop.run_until(10 * MILLISECOND)
     assert sorted(slot for _, _, slot in listener.arrived) == list(range(200))
     assert all(MILLISECOND <= at_ns < 2 * MILLISECOND for at_ns, _, _ in listener.arrived)
@@ -225,8 +225,8 @@ def test_each_link_draws_from_a_stream_of_its_own() -> None:
         listener = Listener()
         for number in range(20):
             for _ in range(noise):
-                listener.network.send(2, 1, 1, CatchUp(0))
-            listener.network.send(0, 1, 1, CatchUp(number))
+                listener.network.send((2, 1), 1, CatchUp(0))
+            listener.network.send((0, 1), 1, CatchUp(number))
         listener.loop.run_until(10 * MILLISECOND)
         return [at_ns for at_ns, source, _ in listener.arrived if source == 0]
 
@@ -237,7 +237,7 @@ def test_other_seeds_give_other_latencies() -> None:
     def times(seed: int) -> list[int]:
         listener = Listener(seed)
         for number in range(5):
-            listener.network.send(0, 1, 1, CatchUp(number))
+            listener.network.send((0, 1), 1, CatchUp(number))
         listener.loop.run_until(10 * MILLISECOND)
         return [at_ns for at_ns, _, _ in listener.arrived]
 
@@ -247,6 +247,6 @@ def test_other_seeds_give_other_latencies() -> None:
 def test_without_jitter_messages_keep_their_order() -> None:
     listener = Listener(jitter_ns=0)
     for number in range(50):
-        listener.network.send(0, 1, 1, CatchUp(number))
+        listener.network.send((0, 1), 1, CatchUp(number))
     listener.loop.run_until(10 * MILLISECOND)
     assert [slot for _, _, slot in listener.arrived] == list(range(50))
