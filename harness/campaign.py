@@ -40,8 +40,8 @@ from nemesis.strategies import generate
 from nemesis.strategies.frame import Frame
 from paxos_impl.mutants.registry import carry
 
-BATCH = 8
-"""Schedules a worker runs before it reports."""
+BATCH = 2
+"""Schedules a worker runs before it reports: with more, workers stand idle at the end while the last one finishes its batch."""
 RERUN_ONE_IN = 100
 HANG_S = 60.0
 """A schedule that takes longer than this in real time hangs."""
