@@ -29,6 +29,7 @@ NODES, CLIENTS, KEYS = 5, 8, 5
 PLANS, QUICK_PLANS = 8, 2
 CAMPAIGN_RUNS, QUICK_CAMPAIGN_RUNS = 160, 16
 LOCKSTEP_PLANS, QUICK_LOCKSTEP_PLANS = 5, 1
+SCHEDULES, QUICK_SCHEDULES = 60, 10
 DURATION_NS = 3 * SECOND
 STRATEGY = "fast_uniform"
 SMALL_WINDOWS = (2, 1)
@@ -47,6 +48,17 @@ class WithoutDigest(SimulatedWorld):
 
     def _close_digest(self) -> None:
         self._block.clear()
+
+
+class TimedEnd(SimulatedWorld):
+    """Tells how long it judged what only the whole run shows."""
+
+    end_s = 0.0
+
+    def _check_end(self) -> None:
+        began = time.process_time()
+        super()._check_end()
+        self.end_s = time.process_time() - began
 
 
 class Cost(msgspec.Struct):
@@ -93,6 +105,7 @@ def report(quick: bool, say: Say) -> Report:
     costs = layer_costs([bench_plan(seed) for seed in range(QUICK_PLANS if quick else PLANS)])
     whole = costs["everything"]
     say(f"one core: {whole.events_per_s:,.0f} events/s, {whole.commands_per_s:,.0f} commands/s")
+    schedules = schedule_costs(QUICK_SCHEDULES if quick else SCHEDULES)
     speed_up, rates = jobs_speed_up(QUICK_CAMPAIGN_RUNS if quick else CAMPAIGN_RUNS)
     say(f"two jobs: {speed_up:.2f} times one")
     lockstep, equal, plans = lockstep_rate(QUICK_LOCKSTEP_PLANS if quick else LOCKSTEP_PLANS)
@@ -140,9 +153,11 @@ def report(quick: bool, say: Say) -> Report:
     tables = (
         Table("Simulator", ("what", "measured", "goal", "reached"), rows, notes),
         _layers_table(costs),
+        _schedules_table(schedules),
     )
     numbers = {
         "layers": {name: msgspec.to_builtins(cost) for name, cost in costs.items()},
+        "schedule_s": schedules,
         "schedules_per_s": rates,
         "lockstep_events_per_s": lockstep,
     }
@@ -184,6 +199,23 @@ def layer_costs(plans: list[Plan]) -> dict[str, Cost]:
     return costs
 
 
+def schedule_costs(count: int) -> dict[str, float]:
+    """Processor seconds of a mean schedule of the portfolio, by part."""
+    parts = dict.fromkeys(("making the plan", "making the world", "running it", "judging its end"), 0.0)
+    for seed in range(count):
+        times = [time.process_time()]
+        plan = generate("portfolio", seed, Frame())
+        times.append(time.process_time())
+        world = TimedEnd(plan)
+        times.append(time.process_time())
+        _expect_clean(world.run())
+        times.append(time.process_time() - world.end_s)
+        for part, began, ended in zip(parts, times, times[1:], strict=False):
+            parts[part] += (ended - began) / count
+        parts["judging its end"] += world.end_s / count
+    return parts
+
+
 def jobs_speed_up(runs: int) -> tuple[float, dict[str, list[float]]]:
     """Schedules a second with two jobs over those with one, in turns; and all rates, by jobs."""
     rates: dict[str, list[float]] = {"1": [], "2": []}
@@ -214,6 +246,13 @@ def _expect_clean(run: SimulatedRun) -> None:
 
 def _goal(what: str, rate: float, wanted: str, least: float) -> tuple[str, str, str, str]:
     return what, f"{rate:,.0f}", wanted, "yes" if rate >= least else "no"
+
+
+def _schedules_table(parts: dict[str, float]) -> Table:
+    whole = sum(parts.values())
+    rows = [(part, f"{seconds * 1000:.1f}", f"{seconds / whole:.0%}") for part, seconds in parts.items()]
+    rows.append(("all", f"{whole * 1000:.1f}", "100%"))
+    return Table("A mean schedule of the portfolio", ("part", "ms", "share"), tuple(rows), ("Processor time.",))
 
 
 def _layers_table(costs: dict[str, Cost]) -> Table:
