@@ -79,7 +79,8 @@ def command(path: Path, as_json: bool, export: Path | None, **options: Any) -> i
 def _check_file(path: Path, as_json: bool, options: dict[str, Any]) -> int:
     import msgspec
 
-    from harness.checkers.formats.files import check_file, parse_init
+    from harness.checkers.formats.files import check_file
+    from harness.checkers.formats.meaning import parse_init
     from harness.results import EXIT_CODES
 
     steps = options.pop("steps")
@@ -112,7 +113,8 @@ def _print(result: CheckResult) -> None:
             click.echo(f"  {name.replace('_', ' ')}: {value}")
     for note in result.stats.get("notes", ()):
         click.echo(f"  note: {note}")
-    click.echo(f"  model {result.stats.get('model')}, engine {result.stats.get('engine')}")
+    guessed = " (by what it does; --model names another)" if result.stats.get("model_guessed") else ""
+    click.echo(f"  model {result.stats.get('model')}{guessed}, engine {result.stats.get('engine')}")
 
 
 def _export(directory: Path, target: Path) -> None:

@@ -1,14 +1,15 @@
 """Jepsen's ``history.edn``: one map a line, or all maps in a vector or list. Streamed in pieces of a megabyte.
 
-Understood: maps, vectors, lists, sets, strings, numbers, ``nil``, ``true``, ``false``, keywords, symbols, characters,
-comments, discarded forms (``#_``) and tags (``#jepsen.history.Op{…}``: the tag is dropped). Keywords keep their colon, so
-that ``:a`` and ``"a"`` differ. Operations whose process is no number (the nemesis) are left out.
+Understood: maps, vectors, lists, sets, strings, numbers (also ``1/2``, ``12N``, ``1.5M``, ``##Inf``), ``nil``, ``true``,
+``false``, keywords, symbols, characters, comments, discarded forms (``#_``) and tags (``#jepsen.history.Op{…}``: the tag is
+dropped). Keywords keep their colon, so that ``:a`` and ``"a"`` differ. Operations of the nemesis are left out.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,6 +20,7 @@ _TOKEN = re.compile(r'#\{|#_|[{}\[\]()]|"(?:[^"\\]|\\.)*"?|;[^\n]*|\\.[^\s,{}\[\
 _CLOSERS = {"{": "}", "[": "]", "(": ")", "#{": "}"}
 _NESTED = frozenset("{[(") | {"#{", "#_"}
 _NUMBER = re.compile(r"[+-]?\d+N?$")
+_ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\", "b": "\b", "f": "\f"}
 
 
@@ -44,9 +46,11 @@ def _atom(token: str) -> Any:
     first = token[0]
     value: Any = token
     if first == '"':
-        value = re.sub(r"\\(.)", lambda found: _ESCAPES.get(found[1], found[1]), token[1:-1], flags=re.DOTALL)
+        value = _ESCAPE.sub(_escaped, token[1:-1])
     elif first == "\\":
-        value = {"newline": "\n", "space": " ", "tab": "\t", "return": "\r"}.get(token[1:], token[1:])
+        value = _character(token[1:])
+    elif token in _SPECIAL:
+        return float(token[2:])
     elif first in "+-0123456789":
         try:
             return int(token)
@@ -57,13 +61,30 @@ def _atom(token: str) -> Any:
     return value
 
 
+_SPECIAL = frozenset({"##Inf", "##-Inf", "##NaN"})
+
+
+def _escaped(found: re.Match[str]) -> str:
+    text = found[1]
+    return chr(int(text[1:], 16)) if len(text) == 5 else _ESCAPES.get(text, text)
+
+
+def _character(name: str) -> str:
+    """``\\a``, ``\\newline``, ``\\u0041``"""
+    if len(name) == 5 and name[0] == "u":
+        return chr(int(name[1:], 16))
+    return {"newline": "\n", "space": " ", "tab": "\t", "return": "\r"}.get(name, name)
+
+
 def _other_number(token: str) -> Any:
-    """Big integers (``12N``), floats and decimals (``1.5M``); anything else is a symbol."""
+    """Big integers (``12N``), ratios, floats and decimals (``1.5M``); anything else is a symbol."""
     if _NUMBER.match(token):
         return int(token.rstrip("N"))
     try:
+        if "/" in token:
+            return Fraction(token)
         return float(token.rstrip("M"))
-    except ValueError:
+    except (ValueError, ZeroDivisionError):
         return token
 
 
@@ -96,9 +117,19 @@ def parse(tokens: list[str], at: int) -> tuple[Any, int]:
     if token == "#_":
         _, at = parse(tokens, at + 1)
         return parse(tokens, at)
-    if token[0] == "#" and token != "#":
+    if token[0] == "#" and token != "#" and token not in _SPECIAL:
         return parse(tokens, at + 1)  # a tag
     return _atom(token), at + 1
+
+
+def read_value(text: str) -> Any:
+    """The one form in a text; a text that is not just one form stands for itself."""
+    tokens = _TOKEN.findall(text)
+    try:
+        value, end = parse(tokens, 0)
+    except (_Bad, _Incomplete):
+        return text
+    return value if end == len(tokens) else text
 
 
 def _hashable(value: Any) -> Any:
@@ -217,7 +248,10 @@ def _quick_lines(text: str, wanted: frozenset[str]) -> tuple[list[dict[Any, Any]
         if end < 0:
             return found, text[start:]
         line = text[start:end]
-        if line[:1] != "{" or line[-1:] != "}" or line.count("{") > 1 or line.count("[") > 1:
+        if line[:1] != "{" or line[-1:] != "}" or line.count("{") > 1:
+            return found, text[start:]
+        vectors = line.count("[")
+        if vectors > 1 or (vectors and ":value [" not in line):
             return found, text[start:]
         form: dict[Any, Any] = {}
         for key, token in pick(line):
@@ -252,6 +286,7 @@ def _line_of(text: str, wanted: int, line: int) -> int:
     return line
 
 
+_NO_CLIENTS = frozenset({None, ":nemesis", "nemesis"})
 _names: dict[str, str] = {}
 
 
@@ -273,7 +308,8 @@ def events(file: BinaryIO, path: Path | str, notes: list[str], key_field: str | 
         if not isinstance(process, int):
             if process is None and ":type" not in form:
                 raise FormatError(path, line, f"operation {place}: a map without :type and :process")
-            continue
+            if process in _NO_CLIENTS:
+                continue
         try:
             type_, f = form[":type"], form[":f"]
         except KeyError as missing:

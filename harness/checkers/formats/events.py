@@ -40,6 +40,8 @@ class Event(msgspec.Struct, gc=False):
     """Of a completed compare-and-set; None: not told."""
     seen: Any = UNKNOWN
     """What a failed compare-and-set found, or the length that an append answered."""
+    error: bool = False
+    """Of a failure: whether an error was told; then it did not run, in any format."""
 
 
 ALIASES = {
@@ -51,7 +53,11 @@ ALIASES = {
     "get": "read",
     "lock": "acquire",
     "unlock": "release",
+    "enq": "enqueue",
+    "deq": "dequeue",
 }
+READS = frozenset({":read", ":r", "read", "r"})
+"""How the steps of a transaction that read are called."""
 TYPES = ("invoke", "ok", "fail", "info")
 
 
@@ -63,78 +69,132 @@ def collect(
     nothing: Nothing = "strict",
     times: bool = False,
     key_in_value: bool = False,
+    completed_value: bool = False,
 ) -> History:
     """Pair invocations with completions, by process.
 
     ``times``: order by the events' times (ns) instead of their place. ``key_in_value``: values are ``[key value]``.
-    An operation that never completes, or whose process invokes another one before, stays pending. Raises FormatError
-    for a completion without an invocation.
+    ``completed_value``: where a completion names another value than the invocation did, it is the one that counts (as in
+    Jepsen's histories). An operation that never completes, or whose process invokes another one before, stays pending;
+    one that ended in info may still complete. Raises FormatError for a completion without an invocation, and for times
+    that are missing or run backwards.
     """
     open_ops: dict[Any, Op] = {}
+    crashed: dict[Any, Op] = {}
     history = History([], [], times)
-    seen_process: set[Any] = set()
+    ops = history.ops
     for rank, event in enumerate(events):
-        process = event.process
-        at = rank if not times or event.time is None else event.time
-        if event.type == "invoke":
+        process, type_ = event.process, event.type
+        at = rank
+        if times:
+            if event.time is None:
+                raise FormatError(
+                    path, event.line, "no time_ns, but earlier lines have it: give it in all lines or in none"
+                )
+            at = event.time
+        if type_ == "invoke":
             if process in open_ops:
                 _note(history, f"line {event.line}: client {process} invokes while an operation is in flight")
-            seen_process.add(process)
-            key, value = _split(event, path) if key_in_value else (event.key, event.value)
-            op = Op(rank, process, event.f, key, value if event.f != "read" else None, UNKNOWN, at, NEVER)
-            if event.f in ("txn", "read") and isinstance(value, tuple):
-                op.value = value
-            open_ops[process] = op
-            history.ops.append(op)
+            key, value = event.key, event.value
+            if key_in_value:
+                key, value = _split(event, path)
+            if event.f == "read" and not isinstance(value, tuple):
+                value = None
+            op = open_ops[process] = Op(rank, process, event.f, key, value, UNKNOWN, at, NEVER)
+            ops.append(op)
             continue
         found = open_ops.pop(process, None)
         if found is None:
-            if event.type == "info":
-                _note(history, f"line {event.line}: {event.f} of {process} ends without having begun; left out")
+            found = _late(event, crashed.pop(process, None), path, history)
+            if found is None:
                 continue
-            raise FormatError(
-                path, event.line, f"{event.type} {event.f} of client {process}, which has no operation in flight"
-            )
         if found.f != event.f:
             raise FormatError(path, event.line, f"client {process} completes {event.f}, but it had invoked {found.f}")
-        if event.type == "ok":
-            if key_in_value:
-                _, event.value = _split(event, path)
+        if type_ == "info":
+            crashed[process] = found
+            continue
+        if at < found.call:
+            raise FormatError(
+                path, event.line, f"client {process} completes {event.f} at {at}, before it began at {found.call}"
+            )
+        if type_ == "ok":
             found.ret = at
-            _answer(found, event, nothing)
-        elif event.type == "fail":
-            if fails == "differed" and event.f != "read" and isinstance(event.value, str) and event.value[:1] == ":":
+            if key_in_value and (event.value is not None or event.f == "read"):
+                event.value = _split(event, path)[1]
+            _answer(found, event, nothing, completed_value, history)
+        elif fails == "differed" and not event.error and event.f != "read":
+            if isinstance(event.value, str) and event.value[:1] == ":" and event.value != found.value:
                 _note(history, f"line {event.line}: {event.f} failed with {event.value}; it counts as unknown")
-            elif fails == "differed" and event.f == "cas":
-                found.ret = at
+                continue
+            found.ret = at
+            if event.f == "cas":
                 found.result = (False, event.seen)
             else:
-                found.ret = at
                 history.failed.append(found)
+        else:
+            found.ret = at
+            history.failed.append(found)
     if history.failed:
         gone = {id(op) for op in history.failed}
-        history.ops = [op for op in history.ops if id(op) not in gone]
+        history.ops = [op for op in ops if id(op) not in gone]
     if times:
         history.ops.sort(key=lambda op: op.call)
     return history
 
 
-def _answer(op: Op, event: Event, nothing: Nothing) -> None:
+def _late(event: Event, crashed: Op | None, path: Path | str, history: History) -> Op | None:
+    """What a completion belongs to whose client has nothing in flight: to the operation that ended in info before."""
+    if crashed is not None and crashed.f == event.f:
+        if event.type != "info":
+            _note(history, f"line {event.line}: {event.f} of client {event.process} ends after it had ended in info")
+        return crashed
+    if event.type == "info":
+        if isinstance(event.process, int):
+            _note(history, f"line {event.line}: {event.f} of {event.process} ends without having begun; left out")
+        return None
+    raise FormatError(
+        path, event.line, f"{event.type} {event.f} of client {event.process}, which has no operation in flight"
+    )
+
+
+def _answer(op: Op, event: Event, nothing: Nothing, completed_value: bool, history: History) -> None:
     f, value = op.f, event.value
     if f == "read":
         op.result = UNKNOWN if value is None and nothing == "unknown" else value
-        if isinstance(op.value, tuple):
-            op.result = value
-    elif f == "cas":
+        if op.value is not None and nothing == "unknown":
+            op.result = _loose(value)
+        return
+    if f == "cas":
         op.result = (False, event.seen) if event.applied is False else (True, None)
     elif f == "txn":
-        op.result = value
+        op.result = _loose(value) if nothing == "unknown" else value
+        return
     elif f == "append":
         op.result = event.seen if isinstance(event.seen, int) else None
+    elif f == "dequeue":
+        op.result = value
+        return
     else:
         op.result = None
-        if op.value is None and value is not None:
-            op.value = value
+    if value is None or value == op.value:
+        return
+    if op.value is None:
+        op.value = value
+    elif completed_value and (f != "cas" or (isinstance(value, tuple) and len(value) == 2)):
+        told_late = isinstance(value, tuple) and op.value == (None, value[-1])  # [version value]
+        if not told_late:
+            _note(history, f"line {event.line}: {f} {op.value} completes as {value}; so it is taken")
+        op.value = value
+
+
+def _loose(steps: Any) -> Any:
+    """The steps of a transaction, where a read of nothing tells nothing."""
+    if not isinstance(steps, tuple):
+        return UNKNOWN if steps is None else steps
+    return tuple(
+        (step[0], step[1], UNKNOWN) if len(step) == 3 and step[2] is None and step[0] in READS else step
+        for step in steps
+    )
 
 
 def _split(event: Event, path: Path | str) -> tuple[Any, Any]:
@@ -147,6 +207,8 @@ def _split(event: Event, path: Path | str) -> tuple[Any, Any]:
 def _note(history: History, text: str) -> None:
     if len(history.notes) < MOST_NOTES:
         history.notes.append(text)
+    elif len(history.notes) == MOST_NOTES:
+        history.notes.append("and so on")
 
 
 def checked_type(type_: str, path: Path | str, line: int) -> str:

@@ -7,13 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import msgspec
-
 from harness.checkers.formats import edn, jepsen_log, native
 from harness.checkers.formats.events import Event, Fails, FormatError, Nothing, collect
+from harness.checkers.formats.meaning import guess_model, init_of, make_model, other_readings
 from harness.checkers.linearizability.check import Engine, check, find_mistake
-from harness.checkers.linearizability.history import UNKNOWN, History, freeze
-from harness.checkers.linearizability.models import MODELS, Model
+from harness.checkers.linearizability.history import History
 from harness.checkers.linearizability.outcome import to_check_result
 from harness.checkers.linearizability.search import DEFAULT_CONFIGURATIONS, DEFAULT_STEPS
 from harness.checkers.linearizability.shrink import condensed
@@ -21,38 +19,54 @@ from harness.results import CheckResult
 
 Format = Literal["auto", "native", "edn", "jepsen-log"]
 FORMATS = ("native", "edn", "jepsen-log")
-ANY = "any"
-"""As ``init``: the first value is not known."""
-
 
 LOOK_AT = 200
 """Events that are looked at to tell whether values bear keys."""
+_ASKING = frozenset({"read", "dequeue", "acquire", "release"})
+"""Functions that are asked with no value."""
+_NO_VALUE = (None, (None, None))
 
 
 def values_bear_keys(events: Sequence[Event]) -> bool:
-    """Whether these values can only be ``[key value]``: all are pairs, and reads are *asked* with one that holds nothing."""
-    pairs = all(isinstance(event.value, tuple) and len(event.value) == 2 and event.key is None for event in events)
-    asked = [event for event in events if event.type == "invoke" and event.f == "read"]
-    return pairs and bool(asked) and all(event.value[1] is None for event in asked)
+    """Whether these values can only be ``[key value]``: all that is asked are pairs, reads with a pair that holds nothing, or
+    else compare-and-sets with ``[key [expected new]]``."""
+    asked = [event for event in events if event.type == "invoke"]
+    if not all(
+        isinstance(e.value, tuple) and len(e.value) == 2 and e.value[0] is not None and e.key is None for e in asked
+    ):
+        return False
+    plain = [event.value for event in asked if event.f in _ASKING]
+    if plain:
+        return all(value in _NO_VALUE for _, value in plain)
+    sets = [event.value for event in asked if event.f == "cas"]
+    return bool(sets) and all(
+        isinstance(value, tuple) and len(value) == 2 and not isinstance(key, tuple) for key, value in sets
+    )
 
 
 def sniff(path: Path) -> Format:
-    """The format of a file, by its first line that is not empty. Raises FormatError if it looks like none."""
+    """The format of a file, by its first line that tells. Raises FormatError if none of the first thousand does."""
+    other: tuple[int, bytes] | None = None
     with path.open("rb") as file:
         for number, line in enumerate(itertools.islice(file, 1000), 1):
-            text = line[:2000].strip()
+            text = line[:2000].strip().removeprefix(b"\xef\xbb\xbf")
             if not text or text.startswith(b";"):
                 continue
-            if text.startswith(b"{") and text[1:].lstrip().startswith(b'"'):
-                return "native"
-            if b":invoke" in text and not text.startswith((b"{", b"[", b"(", b"#")):
+            if other is None:
+                if text.startswith(b"{") and text[1:].lstrip().startswith(b'"'):
+                    return "native"
+                if text.startswith(b"[") and text[1:].lstrip().startswith(b'{"'):
+                    raise FormatError(path, number, "expected one JSON object a line, found an array of them")
+                if text.startswith((b"{", b"[", b"(", b"#")) and not jepsen_log.LINE.search(
+                    text.decode(errors="replace")
+                ):
+                    return "edn"
+                other = (number, text)
+            if b"jepsen" in text or jepsen_log.LINE.search(text.decode(errors="replace")):
                 return "jepsen-log"
-            if text.startswith((b"{", b"[", b"(", b"#")):
-                return "edn"
-            if b"jepsen" in text or b"INFO" in text:
-                return "jepsen-log"
-            raise FormatError(path, number, f"expected a history ({', '.join(FORMATS)}), found {text[:60]!r}")
-    raise FormatError(path, 1, f"the file is empty; expected a history ({', '.join(FORMATS)})")
+    if other is None:
+        raise FormatError(path, 1, f"the file is empty; expected a history ({', '.join(FORMATS)})")
+    raise FormatError(path, other[0], f"expected a history ({', '.join(FORMATS)}), found {other[1][:60]!r}")
 
 
 def read_history(
@@ -96,45 +110,10 @@ def read_history(
             nothing=nothing,
             times=times,
             key_in_value=key_in_value,
+            completed_value=kind != "native",
         )
     history.notes = notes + history.notes
     return history
-
-
-def guess_model(history: History) -> str:
-    """The model whose functions the history uses."""
-    used = {op.f for op in history.ops} | {op.f for op in history.failed}
-    for name in ("register", "cas-register", "append-list", "set", "mutex", "multi-register", "kv"):
-        if used <= MODELS[name].functions:
-            return name
-    raise ValueError(
-        f"no model knows all of {', '.join(sorted(used))}; "
-        + "; ".join(f"{name}: {', '.join(sorted(model.functions))}" for name, model in MODELS.items())
-    )
-
-
-def make_model(name: str, init: Any = None) -> Model:
-    """A model by name with a first value. Raises ValueError naming the models there are."""
-    if name not in MODELS:
-        raise ValueError(f"unknown model {name!r}; there are {', '.join(MODELS)}")
-    model = MODELS[name]
-    if init == ANY:
-        unknown: Model = model(None)  # type: ignore[call-arg]
-        unknown.init = UNKNOWN
-        return unknown
-    return model(init)  # type: ignore[call-arg]
-
-
-def parse_init(text: str | None) -> Any:
-    """``--init``: JSON or, failing that, the text itself; ``any``: not known."""
-    if text is None:
-        return None
-    if text in ("nil", "null"):
-        return None
-    try:
-        return freeze(msgspec.json.decode(text.encode()))
-    except msgspec.DecodeError:
-        return text
 
 
 def check_file(
@@ -156,7 +135,8 @@ def check_file(
     read, ValueError for a model that is unknown or does not know the history's functions.
     """
     history = read_history(path, format=format, key_field=key_field, fails=fails, nothing=nothing)
-    chosen = make_model(guess_model(history) if model == "auto" else model, init)
+    name = guess_model(history) if model == "auto" else model
+    chosen = make_model(name, init_of(name, init, history))
     if chosen.functions:
         strange = {op.f for op in history.ops} - chosen.functions
         if strange:
@@ -165,7 +145,13 @@ def check_file(
                 f"it knows {', '.join(sorted(chosen.functions))}"
             )
     result = check(history, chosen, engine=engine, steps=steps, configurations=configurations)
+    details: dict[str, Any] = {}
     if result.legal is False:
         result = condensed(history, chosen, result)
         result.mistake = find_mistake(history, chosen, result)
-    return to_check_result(result, history, chosen)
+        readings = other_readings(history, chosen, result, init_given=init is not None)
+        if readings:
+            details["legal_if"] = readings
+    if model == "auto":
+        result.stats["model_guessed"] = True
+    return to_check_result(result, history, chosen, details)

@@ -11,14 +11,14 @@ tell what it found, appends to registers, lists longer than the store keeps.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from harness.checkers.linearizability.history import UNKNOWN, Op, by_key
-from harness.checkers.linearizability.models import is_list, tombstone
+from harness.checkers.linearizability.registers import is_list, tombstone
 from harness.checkers.linearizability.zones import CAS, NEVER, READ, WRITE, Columns, ambiguous
 from harness.checkers.model import LIST_BOUND
 
@@ -43,6 +43,8 @@ class Encoded(msgspec.Struct, eq=False):
     unsuitable: dict[Any, str]
     """Keys left to the search, and why."""
     findings: list[Direct]
+    settled: set[Any]
+    """Keys whose first value was not known beforehand, but must be one that was seen and nobody produced."""
 
 
 class _Unsuitable(Exception):
@@ -66,6 +68,7 @@ class _Encoder:
         self.key_of: list[int] = []
         self.initial: list[bool] = []
         self.values: list[Any] = []
+        self.settled: set[Any] = set()
 
     def cluster(self, known: dict[Any, int], value: Any, *, initial: bool = False) -> int:
         number = known.get(value)
@@ -138,6 +141,7 @@ class _Encoder:
                 value = op.result[1]
             if value is not UNKNOWN and value not in produced:
                 self.initial[known[value]] = True
+                self.settled.add(self.keys[-1])
                 return
 
     def add_list(self, ops: list[Op]) -> None:
@@ -211,16 +215,26 @@ class _Encoder:
         return place
 
 
-def encode(ops: Iterable[Op], init: Any, *, lists: bool = False, list_bound: int = LIST_BOUND) -> Encoded:
+def encode(
+    ops: Iterable[Op],
+    init: Any,
+    *,
+    lists: bool = False,
+    list_bound: int = LIST_BOUND,
+    doubtful: Collection[Any] = (),
+) -> Encoded:
     """Columns of all keys that the zones can judge.
 
     ``init``: the first value of every key; UNKNOWN: any, one a key. ``lists``: every key is a list, else those that are
-    appended to.
+    appended to. ``doubtful``: keys to leave out, since their first value may be one that was written later too.
     """
     encoder = _Encoder(init, lists, list_bound)
     unsuitable: dict[Any, str] = {}
     findings: list[Direct] = []
     for key, part in by_key(ops).items():
+        if key in doubtful:
+            unsuitable[key] = "its first value may be one that was written later too"
+            continue
         try:
             encoder.add(key, part)
         except _Unsuitable as reason:
@@ -233,7 +247,7 @@ def encode(ops: Iterable[Op], init: Any, *, lists: bool = False, list_bound: int
         unsuitable |= {encoder.keys[number]: "a value was produced more than once" for number in twice.tolist()}
         columns, kept = _without(columns, twice)
         encoder.ops = [encoder.ops[at] for at in kept.tolist()]
-    return Encoded(columns, encoder.ops, encoder.keys, encoder.values, unsuitable, findings)
+    return Encoded(columns, encoder.ops, encoder.keys, encoder.values, unsuitable, findings, encoder.settled)
 
 
 def _columns(encoder: _Encoder) -> Columns:

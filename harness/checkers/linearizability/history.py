@@ -94,19 +94,20 @@ def by_key(ops: Iterable[Op]) -> dict[Any, list[Op]]:
 def show(op: Op) -> str:
     """``read x -> 3 by client 2``; without its times."""
     key = "" if op.key is None else f" {op.key}"
-    asked = "" if op.value is None else f" {_value(op.value)}"
+    asked = "" if op.value is None else f" {show_value(op.value)}"
     if op.f == "cas" and isinstance(op.value, tuple) and len(op.value) == 2:
-        asked = f" {_value(op.value[0])} to {_value(op.value[1])}"
+        asked = f" {show_value(op.value[0])} to {show_value(op.value[1])}"
     if op.pending:
         answer = " (no answer)"
     elif op.f == "cas" and isinstance(op.result, tuple):
-        answer = "" if op.result[0] else f" (failed, found {_value(op.result[1])})"
+        answer = "" if op.result[0] else f" (failed, found {show_value(op.result[1])})"
     else:
-        answer = "" if op.result is None and op.f != "read" else f" -> {_value(op.result)}"
+        answer = "" if op.result is None and op.f != "read" else f" -> {show_value(op.result)}"
     return f"{op.f}{key}{asked}{answer} by client {op.process}"
 
 
-def _value(value: Any) -> str:
+def show_value(value: Any) -> str:
+    """A value for readers."""
     if value is None:
         return "nothing"
     if value is UNKNOWN:

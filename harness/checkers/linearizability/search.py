@@ -33,7 +33,7 @@ from typing import Any
 import msgspec
 
 from harness.checkers.linearizability.history import NEVER, UNKNOWN, Op
-from harness.checkers.linearizability.models import Illegal, Model
+from harness.checkers.linearizability.sequential import Illegal, Model
 
 DEFAULT_STEPS = 20_000_000
 DEFAULT_CONFIGURATIONS = 1_000_000

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
 from harness.checkers.formats import edn, export, native
 from harness.checkers.formats.events import FormatError
-from harness.checkers.formats.files import ANY, check_file, guess_model, make_model, parse_init, read_history, sniff
+from harness.checkers.formats.files import check_file, read_history, sniff
+from harness.checkers.formats.meaning import ANY, guess_model, make_model, parse_init
 from harness.checkers.linearizability.history import UNKNOWN, Op, show
 from harness.record import Operation
 from harness.results import Verdict
@@ -91,6 +93,14 @@ def test_edn_tags_discards_numbers_and_characters() -> None:
     text = '#jepsen.history.Op{:process 1, :type :invoke, :f :write, :value [1.5 -2 12N 3M \\a #_ :gone #{7} #inst "2014"]}'
     (event,) = edn.events(io.BytesIO(text.encode()), "x", [])
     assert event.value == (1.5, -2, 12, 3.0, "a", frozenset({7}), "2014")
+    text = r'{:process 1, :type :ok, :f :read, :value [1/2 ##Inf \u0041 "\u00e9\"" :a/b #uuid "x" \newline]}'
+    (event,) = edn.events(io.BytesIO(text.encode()), "x", [])
+    assert event.value == (Fraction(1, 2), float("inf"), "A", 'é"', ":a/b", "x", "\n")
+
+
+def test_only_the_value_is_taken_from_the_quick_lines() -> None:
+    text = "{:type :fail, :process 1, :f :read, :error [:no :f 2], :value 3}\n" * 2
+    assert [event.f for event in edn.events(io.BytesIO(text.encode()), "x", [])] == ["read", "read"]
 
 
 def test_a_torn_last_operation_is_left_out_and_told(tmp_path: Path) -> None:
@@ -109,7 +119,10 @@ def test_a_torn_last_operation_is_left_out_and_told(tmp_path: Path) -> None:
         ("h.edn", "{:f :read, :process 0}\n", 1, "no :type"),
         ("h.edn", "{:type :ok, :f :read, :process 0}\n", 1, "no operation in flight"),
         ("h.jsonl", NATIVE + '{"type": "begin"}\n', 5, "expected an object such as"),
-        ("h.jsonl", NATIVE + '{"type": "ok", "process": 8, "f": "read"}\n', 5, "no operation in flight"),
+        ("h.jsonl", NATIVE + '{"type": "ok", "process": 8, "f": "read", "time_ns": 50}\n', 5, "no operation in flight"),
+        ("h.jsonl", NATIVE + '{"type": "invoke", "process": 8, "f": "read"}\n', 5, "no time_ns"),
+        ("h.jsonl", NATIVE.replace('"time_ns": 40', '"time_ns": 29'), 4, "before it began"),
+        ("h.json", '[{"type": "invoke", "process": 8, "f": "read"}]\n', 1, "one JSON object a line"),
         ("h.jsonl", "\n\nwhat is this\n", 3, "expected a history"),
         ("h.log", "INFO  jepsen.util - 3\t:invoke\t:cas\t[1\n", 1, "cannot read the value"),
         ("empty", "", 1, "empty"),
@@ -208,6 +221,139 @@ def test_every_model_from_a_file(
     assert guess_model(read_history(path)) == model
     assert check_file(path).verdict is verdict
     assert check_file(path, model=model).verdict is verdict
+
+
+def edn_of(*lines: tuple[str, str, str, str]) -> str:
+    """(type, function, value, process) a line."""
+    return "".join(f"{{:type :{t}, :f :{f}, :value {v}, :process {p}}}\n" for t, f, v, p in lines)
+
+
+def one_by_one(*calls: tuple[str, str, str]) -> str:
+    """(function, asked, answered) one after the other."""
+    return edn_of(*((t, f, v, "0") for f, asked, answered in calls for t, v in (("invoke", asked), ("ok", answered))))
+
+
+@pytest.mark.parametrize(
+    ("calls", "model", "verdict"),
+    [
+        ([("get", "nil", '""'), ("append", '"x"', '"x"'), ("get", "nil", '"x"')], "text", Verdict.PASS),
+        ([("append", '"x"', '"x"'), ("put", '"y"', '"y"'), ("get", "nil", '"xy"')], "text", Verdict.FAIL),
+        ([("put", '"y"', '"y"'), ("append", '"x"', '"x"'), ("get", "nil", '"yx"')], "text", Verdict.PASS),
+        ([("add", "2", "2"), ("add", "-1", "-1"), ("read", "nil", "1")], "counter", Verdict.PASS),
+        ([("add", "2", "2"), ("add", "2", "2"), ("read", "nil", "2")], "counter", Verdict.FAIL),
+        ([("add", "1", "1"), ("read", "nil", "[1 1]")], "set", Verdict.FAIL),
+        ([("txn", "[[:r :x nil] [:append :x 1]]", "[[:r :x nil] [:append :x 1]]")], "multi-register", Verdict.PASS),
+        ([("txn", "[[:append :x 1] [:r :x nil]]", "[[:append :x 1] [:r :x [2]]]")], "multi-register", Verdict.FAIL),
+        ([("write", "[nil 7]", "[1 7]"), ("read", "[nil nil]", "[1 7]")], "versioned-register", Verdict.PASS),
+        ([("write", "[nil 7]", "[2 7]"), ("read", "[nil nil]", "[2 7]")], "versioned-register", Verdict.FAIL),
+        (
+            [("write", "[nil 7]", "[1 7]"), ("cas", "[nil [7 8]]", "[2 [7 8]]"), ("read", "[nil nil]", "[2 8]")],
+            "versioned-register",
+            Verdict.PASS,
+        ),
+    ],
+)
+def test_models_that_the_answers_tell(
+    tmp_path: Path, calls: list[tuple[str, str, str]], model: str, verdict: Verdict
+) -> None:
+    path = write(tmp_path / "h.edn", one_by_one(*calls))
+    assert guess_model(read_history(path)) == model
+    assert check_file(path).verdict is verdict
+
+
+def test_queues_must_be_named(tmp_path: Path) -> None:
+    calls = [("enqueue", "1", "1"), ("enqueue", "2", "2"), ("dequeue", "nil", "2")]
+    path = write(tmp_path / "h.edn", one_by_one(*calls))
+    with pytest.raises(ValueError, match="--model fifo-queue or unordered-queue"):
+        check_file(path)
+    assert check_file(path, model="fifo-queue").verdict is Verdict.FAIL
+    assert check_file(path, model="unordered-queue").verdict is Verdict.PASS
+    path = write(tmp_path / "h.edn", one_by_one(*calls, ("dequeue", "nil", "2")))
+    assert check_file(path, model="unordered-queue").verdict is Verdict.FAIL
+
+
+def test_first_values_of_several_registers(tmp_path: Path) -> None:
+    path = write(tmp_path / "h.edn", one_by_one(("txn", "[[:r :x nil] [:r :y nil]]", "[[:r :x 0] [:r :y 0]]")))
+    assert check_file(path).verdict is Verdict.FAIL
+    for text in ("{:x 0 :y 0}", '{"x": 0, "y": 0}', "0"):
+        assert check_file(path, init=parse_init(text)).verdict is Verdict.PASS
+    assert check_file(path, init=parse_init("{:x 0 :y 1}")).verdict is Verdict.FAIL
+    assert check_file(path, init=ANY).verdict is Verdict.PASS
+    again = write(tmp_path / "2.edn", one_by_one(*[("txn", "[[:r :x nil]]", f"[[:r :x {value}]]") for value in (0, 1)]))
+    assert check_file(again, init=ANY).verdict is Verdict.FAIL
+
+
+def test_what_an_illegal_history_could_mean_otherwise_is_told(tmp_path: Path) -> None:
+    path = write(tmp_path / "h.edn", one_by_one(("read", "nil", "0"), ("write", "1", "1")))
+    assert check_file(path).violations[0].details["legal_if"] == ["it began with 0 (--init)"]
+    path = write(tmp_path / "h.edn", one_by_one(("write", "1", "1"), ("read", "nil", "nil")))
+    assert "--nothing unknown" in check_file(path).violations[0].details["legal_if"][0]
+    path = write(tmp_path / "h.edn", one_by_one(("write", "1", "1"), ("read", "nil", "2")))
+    assert "legal_if" not in check_file(path).violations[0].details
+
+
+def test_names_of_clients(tmp_path: Path) -> None:
+    """Only the nemesis is no client."""
+    text = edn_of(
+        ("info", "start", "nil", ":nemesis"),
+        ("invoke", "write", "1", ":a"),
+        ("ok", "write", "1", ":a"),
+        ("invoke", "read", "nil", ":b"),
+        ("ok", "read", "2", ":b"),
+    )
+    path = write(tmp_path / "h.edn", text)
+    assert [op.process for op in read_history(path).ops] == [":a", ":b"]
+    assert check_file(path).verdict is Verdict.FAIL
+
+
+def test_an_operation_may_end_after_it_had_ended_in_info(tmp_path: Path) -> None:
+    text = edn_of(
+        ("invoke", "write", "1", "0"),
+        ("info", "write", ":timeout", "0"),
+        ("ok", "write", "1", "0"),
+        ("invoke", "read", "nil", "1"),
+        ("ok", "read", "nil", "1"),
+    )
+    path = write(tmp_path / "h.edn", text)
+    assert any("after it had ended in info" in note for note in read_history(path).notes)
+    assert check_file(path).verdict is Verdict.FAIL
+
+
+def test_the_value_that_a_completion_names_is_the_one_that_counts(tmp_path: Path) -> None:
+    path = write(tmp_path / "h.edn", one_by_one(("write", "1", "2"), ("read", "nil", "2")))
+    assert check_file(path).verdict is Verdict.PASS
+    assert any("completes as 2" in note for note in read_history(path).notes)
+
+
+def test_logs_of_newer_versions(tmp_path: Path) -> None:
+    """A date and a worker in front, an error behind: what failed with an error did not run."""
+    lines = [
+        "java.lang.Exception: something else",
+        "2020-01-01 00:00:00,001{GMT}\tINFO\t[jepsen worker 0] jepsen.util: 0\t:invoke\t:write\t[5 1]",
+        "2020-01-01 00:00:00,002{GMT}\tINFO\t[jepsen worker 0] jepsen.util: 0\t:ok\t:write\t[5 1]",
+        "2020-01-01 00:00:00,003{GMT}\tINFO\t[jepsen worker 1] jepsen.util: 1\t:invoke\t:cas\t[5 [1 2]]",
+        "2020-01-01 00:00:00,004{GMT}\tINFO\t[jepsen worker 1] jepsen.util: 1\t:fail\t:cas\t[5 [1 2]]\t:unavailable",
+        "2020-01-01 00:00:00,005{GMT}\tINFO\t[jepsen worker 1] jepsen.util: 1\t:invoke\t:read\t[5 nil]",
+        "2020-01-01 00:00:00,006{GMT}\tINFO\t[jepsen worker 1] jepsen.util: 1\t:ok\t:read\t[5 1]",
+    ]
+    path = write(tmp_path / "jepsen.log", "\n".join(lines))
+    assert sniff(path) == "jepsen-log"
+    history = read_history(path)
+    assert shown(history.ops) == ["write 5 1 by client 0", "read 5 -> 1 by client 1"]
+    assert [op.f for op in history.failed] == ["cas"]
+    assert check_file(path).verdict is Verdict.PASS
+    path.write_text("\n".join(lines).replace("\t:unavailable", ""))
+    assert check_file(path).verdict is Verdict.FAIL
+
+
+def test_keys_in_values_without_a_read(tmp_path: Path) -> None:
+    sets = [("cas", "[1 [nil 3]]", "[1 [nil 3]]"), ("cas", "[2 [nil 3]]", "[2 [nil 3]]")]
+    path = write(tmp_path / "h.edn", one_by_one(*sets))
+    assert {op.key for op in read_history(path).ops} == {1, 2}
+    pairs = write(
+        tmp_path / "pairs.edn", one_by_one(("cas", "[nil [1 2]]", "[nil [1 2]]"), ("write", "[3 4]", "[3 4]"))
+    )
+    assert {op.key for op in read_history(pairs).ops} == {None}
 
 
 def test_models_that_do_not_fit(tmp_path: Path) -> None:

@@ -112,11 +112,24 @@ def answer(model: Model, state: Any, op: Op) -> tuple[Any, Any]:
     if op.f == "cas":
         fits = state == op.value[0]
         return (fits, None if fits else state), op.value[1] if fits else state
+    if op.f == "dequeue":
+        return dequeue(state)
     op.result = UNKNOWN
     after = model.step(state, op)
     if isinstance(after, Illegal):
         return None, state
     return (len(after) if op.f == "append" else None), after
+
+
+def dequeue(state: Any) -> tuple[Any, Any]:
+    """(value, queue after) of a queue in order, or of a bag of values with their counts."""
+    if not state:
+        return None, state
+    if isinstance(state, tuple):
+        return state[0], state[1:]
+    value, count = min(state)
+    rest = state - {(value, count)}
+    return value, rest | {(value, count - 1)} if count > 1 else rest
 
 
 @pytest.fixture

@@ -56,6 +56,21 @@ def ask_set(draw: random.Random, i: int) -> tuple[str, Any]:
     return f, None if f == "read" else draw.randrange(4)
 
 
+def ask_counter(draw: random.Random, i: int) -> tuple[str, Any]:
+    f = draw.choice(["read", "add"])
+    return f, None if f == "read" else draw.randrange(-1, 3)
+
+
+def ask_queue(draw: random.Random, i: int) -> tuple[str, Any]:
+    f = draw.choice(["enqueue", "dequeue"])
+    return f, None if f == "dequeue" else draw.randrange(3)
+
+
+def ask_text(draw: random.Random, i: int) -> tuple[str, Any]:
+    f = draw.choice(["read", "read", "append", "write"])
+    return f, None if f == "read" else draw.choice("abc")
+
+
 CASES: list[tuple[str, Asks]] = [
     ("register", ask_register),
     ("cas-register", ask_few_values),
@@ -65,6 +80,10 @@ CASES: list[tuple[str, Asks]] = [
     ("mutex", ask_lock),
     ("append-list", ask_list),
     ("set", ask_set),
+    ("counter", ask_counter),
+    ("fifo-queue", ask_queue),
+    ("unordered-queue", ask_queue),
+    ("text", ask_text),
 ]
 
 
@@ -124,6 +143,23 @@ def test_several_keys_are_judged_at_once() -> None:
         assert result.legal is all(brute_force(part, model) for part in parts)
         if result.legal and result.certificate is not None:
             assert is_legal_order(result.certificate, ops, model)
+
+
+@pytest.mark.parametrize("asks", [ask_few_values, ask_unique_values])
+def test_a_first_value_that_is_not_known(asks: Asks) -> None:
+    """Legal if it is with some first value: one that was seen, or another."""
+    generator = Generator(5)
+    legal = {True: 0, False: 0}
+    for number in range(500):
+        ops = generator.history(CasRegister(generator.random.choice([None, 0, 1])), asks)
+        seen = {op.result for op in ops if op.f == "read"} | {op.value[0] for op in ops if op.f == "cas"}
+        seen |= {op.result[1] for op in ops if op.f == "cas" and not op.pending}
+        expected = any(brute_force(ops, CasRegister(first)) for first in [*(seen - {UNKNOWN}), "another"])
+        legal[expected] += 1
+        for engine in ("auto", "search"):
+            result = check(History(ops), CasRegister(UNKNOWN), engine=engine)  # type: ignore[arg-type]
+            assert result.legal is expected, (number, engine, result.sentence, ops)
+    assert min(legal.values()) > 10
 
 
 @pytest.mark.parametrize("engine", ["auto", "search"])

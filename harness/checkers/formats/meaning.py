@@ -1,0 +1,136 @@
+"""What a history means: which model it is of, with which first value, and how else it could be meant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from harness.checkers.formats import edn
+from harness.checkers.linearizability.check import Result, check
+from harness.checkers.linearizability.history import UNKNOWN, History, Op, freeze, show_value
+from harness.checkers.linearizability.models import MODELS, Model
+
+ANY = "any"
+"""As ``init``: the first value is not known."""
+
+
+def guess_model(history: History) -> str:
+    """The model whose functions the history uses, where that and the answers tell it. Raises ValueError if not."""
+    every = [*history.ops, *history.failed]
+    used = {op.f for op in every}
+    if used <= {"read", "write", "txn"} and all(_is_transaction(op) for op in every):
+        return "multi-register"
+    if used <= {"read", "write"}:
+        return "versioned-register" if _has_versions(every) else "register"
+    if used <= {"read", "write", "cas"}:
+        return "versioned-register" if _has_versions(every) else "cas-register"
+    answers = [op.result for op in every if op.f == "read" and op.result not in (None, UNKNOWN, ())]
+    if used <= {"read", "add"}:
+        return "counter" if answers and all(isinstance(answer, (int, float)) for answer in answers) else "set"
+    if used <= {"read", "write", "append"} and answers and all(isinstance(answer, str) for answer in answers):
+        return "text"
+    for name in ("append-list", "mutex", "kv"):
+        if used <= MODELS[name].functions:
+            return name
+    fitting = [name for name, model in MODELS.items() if used <= model.functions]
+    if fitting:
+        raise ValueError(f"say which: --model {' or '.join(fitting)}; they all know {', '.join(sorted(used))}")
+    raise ValueError(
+        f"no model knows all of {', '.join(sorted(used))}; "
+        + "; ".join(f"{name}: {', '.join(sorted(model.functions))}" for name, model in MODELS.items())
+    )
+
+
+def _is_transaction(op: Op) -> bool:
+    """Whether what is asked is ``[[f key value], …]``."""
+    if not isinstance(op.value, tuple):
+        return False
+    return all(
+        isinstance(step, tuple) and len(step) == 3 and isinstance(step[0], str) and step[0].removeprefix(":") in _STEPS
+        for step in op.value
+    )
+
+
+_STEPS = frozenset({"r", "w", "read", "write", "append"})
+
+
+def _has_versions(every: list[Op]) -> bool:
+    """Whether reads are asked with ``[nil nil]``, and all else with ``[nil value]`` (told with a version at the end)."""
+    reads = [op.value for op in every if op.f == "read"]
+    return (
+        bool(reads)
+        and all(value == (None, None) for value in reads)
+        and all(isinstance(op.value, tuple) and len(op.value) == 2 for op in every)
+    )
+
+
+def make_model(name: str, init: Any = None) -> Model:
+    """A model by name with a first value. Raises ValueError naming the models there are."""
+    if name not in MODELS:
+        raise ValueError(f"unknown model {name!r}; there are {', '.join(MODELS)}")
+    model = MODELS[name]
+    if init != ANY:
+        return model(init)
+    if not model.takes_any_first:
+        takers = ", ".join(name for name, model in MODELS.items() if model.takes_any_first)
+        raise ValueError(f"the model {name} must begin with a value that is known; any other takes {takers}")
+    return model(UNKNOWN)
+
+
+def parse_init(text: str | None) -> Any:
+    """``--init``: JSON, or EDN, or failing both the text itself; ``any``: not known."""
+    if text is None:
+        return None
+    try:
+        return msgspec.json.decode(text.encode())
+    except msgspec.DecodeError:
+        return edn.read_value(text)
+
+
+def init_of(name: str, init: Any, history: History) -> Any:
+    """The first value for a model. Of several registers: one value for all of them, or a map of some; its keys may be written
+    as JSON can write them (``x`` also means ``:x``)."""
+    if name != "multi-register" or init is None or init == ANY:
+        return init
+    keys = {step[1] for op in history.ops if isinstance(op.value, tuple) for step in op.value}
+    if not isinstance(init, dict):
+        return dict.fromkeys(keys, init)
+    written = {str(key).removeprefix(":"): key for key in keys}
+    return {key if key in keys else written.get(str(key), key): value for key, value in init.items()}
+
+
+def other_readings(
+    history: History, model: Model, result: Result, *, init_given: bool, steps: int = 200_000
+) -> list[str]:
+    """How else an illegal history could be meant so that it is legal: advice, no verdict."""
+    part = history.only(result.key) if model.keyed else history
+    if any(op.f == "read" and op.result is None for op in part.ops):
+        loose = History([_loose(op) for op in part.ops])
+        if check(loose, model, steps=steps).legal:
+            return ["reading nothing means that the value is not known (--nothing unknown)"]
+    if init_given or not model.takes_any_first or not check(part, type(model)(UNKNOWN), steps=steps).legal:
+        return []
+    for value in _first_values(part)[:20]:
+        if check(part, type(model)(value), steps=steps).legal:
+            return [f"it began with {show_value(value)} (--init)"]
+    return ["it began with something else than nothing (--init any)"]
+
+
+def _loose(op: Op) -> Op:
+    if op.f != "read" or op.result is not None:
+        return op
+    return Op(op.index, op.process, op.f, op.key, op.value, UNKNOWN, op.call, op.ret)
+
+
+def _first_values(history: History) -> list[Any]:
+    """Values that were seen, the earliest first."""
+    seen: dict[Any, None] = {}
+    for op in sorted((op for op in history.ops if not op.pending), key=lambda op: op.ret):
+        if op.f == "read":
+            seen[freeze(op.result)] = None
+        elif op.f == "cas" and isinstance(op.value, tuple) and op.value:
+            seen[op.value[0]] = None
+        elif op.f == "release":
+            seen[True] = None
+    return [value for value in seen if value is not UNKNOWN]

@@ -1,0 +1,177 @@
+"""Objects that hold many values, and locks: lists, sets, queues, counters, mutexes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from harness.checkers.linearizability.history import UNKNOWN, Op, freeze
+from harness.checkers.linearizability.sequential import Illegal, Model
+
+
+class AppendList(Model):
+    """A list by key that only grows; a read returns all of it."""
+
+    name = "append-list"
+    about = "a list: append, read (all of it)"
+    keyed = True
+    functions = frozenset({"read", "append"})
+
+    def __init__(self, init: Any = ()) -> None:
+        self.init = freeze(init) if init is not None else ()
+
+    def step(self, state: Any, op: Op) -> Any:
+        if op.f == "append":
+            items = (*state, op.value)
+            if op.result in (None, UNKNOWN) or op.result == len(items):
+                return items
+            return Illegal(f"appending cannot make a list of {op.result}: it has {len(items)} values then")
+        if op.f != "read":
+            return Illegal(f"a list has no function {op.f!r}")
+        if op.result is UNKNOWN or (op.result or ()) == state:
+            return state
+        return Illegal(f"cannot read {op.result!r} from the list {state!r}")
+
+    def hopeless(self, state: Any, op: Op) -> bool:
+        if op.f != "read" or op.result is UNKNOWN:
+            return False
+        return bool((op.result or ())[: len(state)] != state)
+
+
+class SetModel(Model):
+    """A set that only grows; a read returns all of it, in any order, each value once."""
+
+    name = "set"
+    about = "a set: add, read (all of it)"
+    functions = frozenset({"read", "add"})
+    keyed = True
+
+    def __init__(self, init: Any = ()) -> None:
+        self.init = frozenset(freeze(init) if init is not None else ())
+
+    def step(self, state: Any, op: Op) -> Any:
+        if op.f == "add":
+            return state | {op.value}
+        if op.f != "read":
+            return Illegal(f"a set has no function {op.f!r}")
+        if op.result is UNKNOWN:
+            return state
+        read = op.result or ()
+        if len(frozenset(read)) < len(read):
+            return Illegal(f"cannot read {list(read)}: a value stands in it twice")
+        if frozenset(read) == state:
+            return state
+        return Illegal(f"cannot read {sorted(read, key=repr)} from the set {sorted(state, key=repr)}")
+
+    def hopeless(self, state: Any, op: Op) -> bool:
+        return op.f == "read" and op.result is not UNKNOWN and not state <= frozenset(op.result or ())
+
+
+class Counter(Model):
+    """A number that is added to (also negative numbers); a read returns it."""
+
+    name = "counter"
+    about = "a number: add, read"
+    functions = frozenset({"read", "add"})
+    keyed = True
+
+    def __init__(self, init: Any = 0) -> None:
+        self.init = init or 0
+
+    def step(self, state: Any, op: Op) -> Any:
+        if op.f == "add":
+            return state + op.value
+        if op.f != "read":
+            return Illegal(f"a counter has no function {op.f!r}")
+        if op.result is UNKNOWN or op.result == state:
+            return state
+        return Illegal(f"cannot read {op.result!r} from a counter of {state}")
+
+
+class FifoQueue(Model):
+    """A queue: values leave in the order in which they came. Dequeuing nothing means that it was empty."""
+
+    name = "fifo-queue"
+    about = "a queue: enqueue, dequeue; first in, first out"
+    queries = frozenset()
+    functions = frozenset({"enqueue", "dequeue"})
+    keyed = True
+
+    def __init__(self, init: Any = ()) -> None:
+        self.init = freeze(init) if init is not None else ()
+
+    def step(self, state: Any, op: Op) -> Any:
+        if op.f == "enqueue":
+            return (*state, op.value)
+        if op.f != "dequeue":
+            return Illegal(f"a queue has no function {op.f!r}")
+        if op.result is UNKNOWN:
+            return state[1:]
+        if not state:
+            return state if op.result is None else Illegal(f"cannot dequeue {op.result!r}: the queue is empty")
+        if op.result == state[0]:
+            return state[1:]
+        return Illegal(f"cannot dequeue {op.result!r}: {state[0]!r} is first in the queue")
+
+
+class UnorderedQueue(Model):
+    """A queue that may hand out its values in any order, each once.
+
+    Dequeuing nothing says nothing (it may have looked in the wrong place), so a dequeue without an answer, which may have
+    taken any value, can be left out: nothing needs the value to be gone.
+    """
+
+    name = "unordered-queue"
+    about = "a queue: enqueue, dequeue; in any order, each value once"
+    queries = frozenset()
+    functions = frozenset({"enqueue", "dequeue"})
+    keyed = True
+
+    def __init__(self, init: Any = ()) -> None:
+        counts: dict[Any, int] = {}
+        for value in freeze(init) if init is not None else ():
+            counts[value] = counts.get(value, 0) + 1
+        self.init = frozenset(counts.items())
+
+    def is_query(self, op: Op) -> bool:
+        return op.f == "dequeue" and op.result in (None, UNKNOWN)
+
+    def step(self, state: Any, op: Op) -> Any:
+        if op.f not in self.functions:
+            return Illegal(f"a queue has no function {op.f!r}")
+        if self.is_query(op):
+            return state
+        counts = dict(state)
+        if op.f == "enqueue":
+            counts[op.value] = counts.get(op.value, 0) + 1
+        elif counts.get(op.result):
+            counts[op.result] -= 1
+        else:
+            return Illegal(f"cannot dequeue {op.result!r}: the queue holds {_few(value for value, _ in state)}")
+        return frozenset(item for item in counts.items() if item[1])
+
+
+def _few(values: Iterable[Any]) -> str:
+    shown = sorted(map(repr, values))
+    return (", ".join(shown[:5]) + (", …" if len(shown) > 5 else "")) or "nothing"
+
+
+class Mutex(Model):
+    """A lock: acquired only while free, released only while held. It does not ask who holds it."""
+
+    name = "mutex"
+    about = "a lock: acquire, release"
+    queries = frozenset()
+    functions = frozenset({"acquire", "release"})
+    keyed = True
+    takes_any_first = True
+
+    def __init__(self, init: Any = False) -> None:
+        self.init = UNKNOWN if init is UNKNOWN else bool(init)
+
+    def step(self, state: Any, op: Op) -> Any:
+        if op.f == "acquire":
+            return Illegal("cannot acquire a lock that is held") if state is True else True
+        if op.f == "release":
+            return Illegal("cannot release a lock that is free") if state is False else False
+        return Illegal(f"a lock has no function {op.f!r}")
