@@ -22,6 +22,8 @@ def guess_model(history: History) -> str:
     if used <= {"read", "write", "txn"} and all(_is_transaction(op) for op in every):
         return "multi-register"
     if used <= {"read", "write"}:
+        if _begins_as_empty_text(every):
+            return "text"
         return "versioned-register" if _has_versions(every) else "register"
     if used <= {"read", "write", "cas"}:
         return "versioned-register" if _has_versions(every) else "cas-register"
@@ -62,6 +64,18 @@ def _has_versions(every: list[Op]) -> bool:
         bool(reads)
         and all(value == (None, None) for value in reads)
         and all(isinstance(op.value, tuple) and len(op.value) == 2 for op in every)
+    )
+
+
+def _begins_as_empty_text(every: list[Op]) -> bool:
+    """Whether all values are texts, and an empty one was read that nobody wrote."""
+    values = {op.value for op in every if op.f == "write"} | {
+        op.result for op in every if op.f == "read" and op.result not in (None, UNKNOWN)
+    }
+    return (
+        all(isinstance(value, str) for value in values)
+        and any(op.f == "read" and op.result == "" for op in every)
+        and not any(op.f == "write" and op.value == "" for op in every)
     )
 
 

@@ -1,9 +1,10 @@
 """One call for all: is this history linearizable?
 
 ``check(history, model)`` picks the engine by what the history allows. Registers (also with compare-and-set, deletes with
-identity, append-only lists) whose values are unambiguous go to the *zones*, all keys in one pass; what is left goes key
-by key, the smallest first, to the *search*, which ends at the first key that has no legal order or when its budget is
-spent. The third engine, the *witness*, needs a decided log and has a call of its own (``witness.check_witness``).
+identity, append-only lists, texts) whose values are unambiguous go to the *zones*, all keys in one pass; sets that only grow
+to the *levels*. What is left goes key by key, the smallest first, to the *search*, which ends at the first key that has no
+legal order or when its budget is spent. One more engine, the *witness*, needs a decided log and has a call of its own
+(``witness.check_witness``).
 """
 
 from __future__ import annotations
@@ -15,7 +16,16 @@ import msgspec
 from harness.checkers.linearizability import explain
 from harness.checkers.linearizability.encode import Direct, Encoded, encode
 from harness.checkers.linearizability.history import NEVER, UNKNOWN, History, Op, by_key, show
-from harness.checkers.linearizability.models import AppendList, CasRegister, KeyValue, Model, Register
+from harness.checkers.linearizability.levels import check_set
+from harness.checkers.linearizability.models import (
+    AppendList,
+    CasRegister,
+    KeyValue,
+    Model,
+    Register,
+    SetModel,
+    Text,
+)
 from harness.checkers.linearizability.search import DEFAULT_CONFIGURATIONS, DEFAULT_STEPS, SearchResult, search
 from harness.checkers.linearizability.zones import Zones, check_columns
 
@@ -66,6 +76,7 @@ def check(
         stats |= {"zones_operations": len(encoded.ops), "keys": len(encoded.keys)}
         found = _zones_result(zones, encoded, history)
         if found is not None:
+            _tell_all(found, history, model)
             found.stats = stats
             return found
         if certify:
@@ -73,8 +84,15 @@ def check(
         rest = [op for op in history.ops if op.key in encoded.unsuitable]
         if encoded.unsuitable:
             stats["ambiguous"] = {str(key): why for key, why in list(encoded.unsuitable.items())[:10]}
+    elif engine != "search" and type(model) is SetModel:
+        engines.append("levels")
+        found = _sets_result(history, model)
+        if found is not None:
+            found.stats = stats
+            return found
+        rest = []
     if engine == "zones":
-        if not zones_apply(model):
+        if not engines:
             return Result(None, f"the zones cannot judge the model {model.name}", "zones", stats=stats)
         if rest:
             why = next(iter(stats["ambiguous"].items()))
@@ -105,9 +123,31 @@ def check(
     )
 
 
+def _tell_all(found: Result, history: History, model: Model) -> None:
+    """Name also those operations that show what was assumed of the others."""
+    if found.rule == "aborted-read":
+        return
+    key_ops = [op for op in history.ops if op.key == found.key]
+
+    def illegal(ops: tuple[Op, ...]) -> bool:
+        return search(sorted(ops, key=lambda op: op.call), model).legal is False
+
+    found.ops, told = explain.add_witnesses(found.ops, key_ops, illegal)
+    found.because += told
+
+
+def _sets_result(history: History, model: SetModel) -> Result | None:
+    for key, ops in by_key(history.ops).items():
+        finding = check_set(ops, model.init)
+        if finding is not None:
+            sentence = explain.sentence(finding.rule, key, finding.ops)
+            return Result(False, sentence, "levels", finding.rule, key, finding.ops, finding.because)
+    return None
+
+
 def zones_apply(model: Model) -> bool:
     """Whether the zones know this model (subclasses of it they do not)."""
-    return type(model) in (Register, CasRegister, KeyValue, AppendList)
+    return type(model) in (Register, CasRegister, KeyValue, AppendList, Text)
 
 
 def _judge_by_zones(ops: list[Op], model: Model) -> tuple[Encoded, Zones]:
@@ -115,7 +155,9 @@ def _judge_by_zones(ops: list[Op], model: Model) -> tuple[Encoded, Zones]:
     if there is no order without assuming that."""
     doubtful: set[Any] = set()
     while True:
-        encoded = encode(ops, model.init, lists=isinstance(model, AppendList), doubtful=doubtful)
+        encoded = encode(
+            ops, model.init, lists=isinstance(model, AppendList), texts=isinstance(model, Text), doubtful=doubtful
+        )
         zones = check_columns(encoded.columns)
         if model.init is not UNKNOWN or zones.finding is None:
             return encoded, zones

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import bisect
+from collections import Counter as Counts
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from harness.checkers.linearizability.history import UNKNOWN, Op, freeze
+from harness.checkers.linearizability.history import NEVER, UNKNOWN, Op, freeze
 from harness.checkers.linearizability.sequential import Illegal, Model
 
 
@@ -32,10 +34,15 @@ class AppendList(Model):
             return state
         return Illegal(f"cannot read {op.result!r} from the list {state!r}")
 
-    def hopeless(self, state: Any, op: Op) -> bool:
-        if op.f != "read" or op.result is UNKNOWN:
-            return False
-        return bool((op.result or ())[: len(state)] != state)
+    def dead_ends(self, ops: Sequence[Op]) -> Callable[[Any], bool] | None:
+        """Of a list that only grows, all states are beginnings of one another, and so of the longest that was read."""
+        longest = max((op.result or () for op in ops if _tells(op)), key=len, default=())
+
+        def dead(state: Any) -> bool:
+            shorter = min(len(state), len(longest))
+            return bool(state[:shorter] != longest[:shorter])
+
+        return dead
 
 
 class SetModel(Model):
@@ -45,6 +52,8 @@ class SetModel(Model):
     about = "a set: add, read (all of it)"
     functions = frozenset({"read", "add"})
     keyed = True
+
+    init: frozenset[Any]
 
     def __init__(self, init: Any = ()) -> None:
         self.init = frozenset(freeze(init) if init is not None else ())
@@ -63,8 +72,18 @@ class SetModel(Model):
             return state
         return Illegal(f"cannot read {sorted(read, key=repr)} from the set {sorted(state, key=repr)}")
 
-    def hopeless(self, state: Any, op: Op) -> bool:
-        return op.f == "read" and op.result is not UNKNOWN and not state <= frozenset(op.result or ())
+    def dead_ends(self, ops: Sequence[Op]) -> Callable[[Any], bool] | None:
+        """Of a set that only grows, all states contain one another, also what was read."""
+        reads = sorted({frozenset(op.result or ()) for op in ops if _tells(op)}, key=len)
+        sizes = [len(read) for read in reads]
+
+        def dead(state: Any) -> bool:
+            at = bisect.bisect_left(sizes, len(state))
+            if at < len(reads) and not state <= reads[at]:
+                return True
+            return at > 0 and not reads[at - 1] <= state
+
+        return dead
 
 
 class Counter(Model):
@@ -113,6 +132,26 @@ class FifoQueue(Model):
             return state[1:]
         return Illegal(f"cannot dequeue {op.result!r}: {state[0]!r} is first in the queue")
 
+    def dead_ends(self, ops: Sequence[Op]) -> Callable[[Any], bool] | None:
+        """Nothing can stand in front of what was handed out before the other was even asked for."""
+        came = Counts(op.value for op in ops if op.f == "enqueue")
+        left = [op for op in ops if op.f == "dequeue" and op.result is not UNKNOWN]
+        left_by = {op.result: op for op in left if came[op.result] == 1}
+        if len(left_by) < len({id(op) for op in left if op.result is not None}):
+            return None  # values that cannot be told apart
+        stays = NEVER if not any(op.f == "dequeue" and op.pending for op in ops) else -NEVER
+
+        def dead(state: Any) -> bool:
+            latest = -NEVER
+            for value in state:
+                op = left_by.get(value)
+                if op is not None and op.ret < latest:
+                    return True
+                latest = max(latest, stays if op is None else op.call)
+            return False
+
+        return dead
+
 
 class UnorderedQueue(Model):
     """A queue that may hand out its values in any order, each once.
@@ -149,6 +188,10 @@ class UnorderedQueue(Model):
         else:
             return Illegal(f"cannot dequeue {op.result!r}: the queue holds {_few(value for value, _ in state)}")
         return frozenset(item for item in counts.items() if item[1])
+
+
+def _tells(op: Op) -> bool:
+    return op.f == "read" and op.result is not UNKNOWN
 
 
 def _few(values: Iterable[Any]) -> str:

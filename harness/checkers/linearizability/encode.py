@@ -5,12 +5,17 @@ lengths, an append is a compare-and-set from one length to the next, and a read 
 append stands is told by its answer or by a list that was read; places that nobody tells are filled by pending appends,
 the earliest called first (they have no deadline but their call, so that is the best choice).
 
+A text (read, write, append) whose values can be told apart is a chain too: a text is what the last operation on it made of
+it, an append leads there from the text before, and what stood before it is told by any read that contains its value. An
+append that nobody saw must stand behind all that was seen, in front of a write or at the end: like a write that nobody read.
+
 What the zones cannot take, and why, goes to the search: values produced twice, a failed compare-and-set that does not
 tell what it found, appends to registers, lists longer than the store keeps.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Iterable
 from typing import Any
 
@@ -58,8 +63,9 @@ class _Broken(Exception):
 
 
 class _Encoder:
-    def __init__(self, init: Any, lists: bool, list_bound: int) -> None:
+    def __init__(self, init: Any, lists: bool, texts: bool, list_bound: int) -> None:
         self.init = init
+        self.texts = texts
         self.lists = lists
         self.list_bound = list_bound
         self.rows: list[tuple[int, int, int, int, int]] = []
@@ -84,7 +90,9 @@ class _Encoder:
         rows, clusters = len(self.rows), len(self.key_of)
         self.keys.append(key)
         try:
-            if self.lists or any(op.f == "append" for op in ops):
+            if self.texts:
+                self.add_text(ops)
+            elif self.lists or any(op.f == "append" for op in ops):
                 self.add_list(ops)
             else:
                 self.add_register(ops)
@@ -176,6 +184,39 @@ class _Encoder:
             self.rows.append((CAS, self.cluster(known, at), self.cluster(known, at - 1), op.call, op.ret))
             self.ops.append(op)
 
+    def add_text(self, ops: list[Op]) -> None:
+        if self.init != "":
+            raise _Unsuitable("a text that does not begin empty")
+        pieces: dict[str, Op] = {}
+        for op in ops:
+            if op.f != "read":
+                if not isinstance(op.value, str) or not op.value or op.value in pieces:
+                    raise _Unsuitable("a text is added twice, or empty")
+                pieces[op.value] = op
+        ordered = sorted(pieces)
+        if any(longer.startswith(piece) for piece, longer in itertools.pairwise(ordered)):
+            raise _Unsuitable("of the texts that are added, one begins with another")
+        lengths = sorted({len(piece) for piece in pieces})
+        before: dict[str, str] = {}
+        known: dict[Any, int] = {}
+        self.cluster(known, "", initial=True)
+        last_of: dict[str, str] = {"": ""}
+        for op in ops:
+            if op.f != "read" or op.result is UNKNOWN:
+                continue
+            text = op.result or ""
+            if text not in last_of:
+                last_of[text] = follow(op, text, pieces, lengths, before)
+            self.rows.append((READ, self.cluster(known, last_of[text]), -1, op.call, op.ret))
+            self.ops.append(op)
+        for piece, op in pieces.items():
+            if op.f == "append" and piece in before:
+                row = (CAS, self.cluster(known, piece), self.cluster(known, before[piece]), op.call, op.ret)
+            else:
+                row = (WRITE, self.cluster(known, piece), -1, op.call, op.ret)
+            self.rows.append(row)
+            self.ops.append(op)
+
     def places(self, reads: list[tuple[Op, tuple[Any, ...]]], appends: dict[Any, Op]) -> dict[Any, int]:
         """Value -> its place in the list (from 1)."""
         longest_read, longest = max(reads, key=lambda read: len(read[1]), default=(None, ()))
@@ -215,20 +256,46 @@ class _Encoder:
         return place
 
 
+def follow(read: Op, text: str, pieces: dict[str, Op], lengths: list[int], before: dict[str, str]) -> str:
+    """The last of the values that a text is made of; ``before`` learns what stands in front of each that was appended."""
+    last = ""
+    at = 0
+    while at < len(text):
+        piece = next((text[at : at + length] for length in lengths if text[at : at + length] in pieces), None)
+        if piece is None:
+            raise _Broken(
+                "phantom-read", f"nobody wrote or appended what it holds from {text[at : at + 40]!r} on", read
+            )
+        op = pieces[piece]
+        if op.f == "append":
+            if before.setdefault(piece, last) != last:
+                detail = f"{piece!r}, appended once, stands behind {last!r} here and behind {before[piece]!r} elsewhere"
+                raise _Broken("forked-lists", detail, read, op)
+        elif at:
+            raise _Broken(
+                "forked-lists", f"{piece!r} was not appended but written, and yet {last!r} is in front", read, op
+            )
+        last = piece
+        at += len(piece)
+    return last
+
+
 def encode(
     ops: Iterable[Op],
     init: Any,
     *,
     lists: bool = False,
+    texts: bool = False,
     list_bound: int = LIST_BOUND,
     doubtful: Collection[Any] = (),
 ) -> Encoded:
     """Columns of all keys that the zones can judge.
 
     ``init``: the first value of every key; UNKNOWN: any, one a key. ``lists``: every key is a list, else those that are
-    appended to. ``doubtful``: keys to leave out, since their first value may be one that was written later too.
+    appended to; ``texts``: every key is a text. ``doubtful``: keys to leave out, since their first value may be one that
+    was written later too.
     """
-    encoder = _Encoder(init, lists, list_bound)
+    encoder = _Encoder(init, lists, texts, list_bound)
     unsuitable: dict[Any, str] = {}
     findings: list[Direct] = []
     for key, part in by_key(ops).items():

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from harness.checkers.linearizability.encode import Direct, Encoded
-from harness.checkers.linearizability.history import NEVER, Op, show
+from harness.checkers.linearizability.history import NEVER, Op, show, show_value
 from harness.checkers.linearizability.search import SearchResult
 from harness.checkers.linearizability.zones import Finding
 
@@ -27,6 +27,9 @@ RULES = {
     "appended-twice": "a value that was appended once stands in the list twice",
     "append-place": "an append stands at another place than the length it was told",
     "missing-append": "a list is longer than the appends there were",
+    "twice-in-set": "a set was read with a value in it twice",
+    "lost-element": "what was in a set that only grows was not in it later",
+    "forked-sets": "of two reads of a set that only grows, neither contains the other",
     "no-state-left": "no order of the operations explains this answer",
 }
 
@@ -73,6 +76,55 @@ def of_finding(finding: Finding, encoded: Encoded, in_ns: bool) -> tuple[tuple[O
     elif finding.clusters:
         because.append(f"the value is {encoded.values[finding.clusters[0]]!r}")
     return ops, tuple(because), sentence(finding.rule, encoded.keys[finding.key], ops)
+
+
+def add_witnesses(
+    ops: tuple[Op, ...], every: Iterable[Op], illegal: Callable[[tuple[Op, ...]], bool]
+) -> tuple[tuple[Op, ...], tuple[str, ...]]:
+    """The operations that force a violation, and those whose answers show that the former took effect, and where.
+
+    Only where the former do not force it by themselves (``illegal``), for instance since one of them is pending.
+    """
+    if illegal(ops):
+        return ops, ()
+    made = [value for value in map(_produces, ops) if value is not None]
+    shows: dict[Any, Op] = {}
+    for op in every:
+        if op.pending or op in ops:
+            continue
+        for value in made:
+            size = _shown_with(op, value)
+            if size and (value not in shows or size < _shown_with(shows[value], value)):
+                shows[value] = op
+    told: list[str] = []
+    for value, op in shows.items():
+        if op in ops:
+            continue
+        if len(ops) >= MOST_OPERATIONS or illegal(ops):
+            break
+        ops = (*ops, op)
+        told.append(f"that {show_value(value)} was there, and behind what, is told by {show(op)}")
+    return ops, tuple(told)
+
+
+def _produces(op: Op) -> Any:
+    """The value that an operation puts in place or appends; None: it only reads, or writes nothing."""
+    if op.f == "cas":
+        return op.value[1]
+    return None if op.f == "read" else op.value
+
+
+def _shown_with(op: Op, value: Any) -> int:
+    """How many values an answer shows among which is this one; 0 if it does not show it."""
+    if op.f == "cas":
+        return int(op.value[0] == value or (not op.result[0] and op.result[1] == value))
+    if op.f != "read":
+        return 0
+    if op.result == value:
+        return 1
+    if isinstance(op.result, tuple) or (isinstance(op.result, str) and isinstance(value, str)):
+        return len(op.result) + 1 if value in op.result else 0
+    return 0
 
 
 def of_direct(finding: Direct) -> tuple[tuple[Op, ...], tuple[str, ...], str]:

@@ -15,8 +15,8 @@ answer was recorded: then any answer is right. For instance a counter::
 
 ``keyed``: each key is an object of its own and is checked alone. ``queries``: functions that never change the state (the
 search applies them at once where they fit). ``overwrites``: functions that are legal in every state and whose effect does
-not depend on it, such as a write. ``hopeless(state, op)``: True if no further operations can ever lead from
-``state`` to one in which ``op`` is legal; only to save work, False is always right.
+not depend on it, such as a write. Only to save work: ``hopeless(state, op)``, True if no further operations can ever lead from
+``state`` to one in which ``op`` is legal; ``dead_ends(ops)``, which states no legal order of all ``ops`` can pass through.
 """
 
 from __future__ import annotations

@@ -17,7 +17,8 @@ Prunings, each of which keeps an answer if there is one
    minimal set of pending operations and may hide a maximal set of writes; what the others can do, they can.
 5. *Twins*: pending operations that ask the same are interchangeable; only the first unused one is tried.
 6. *Memory*: states are numbered, and each (state, question and answer) is stepped once.
-7. *Hopeless*: a state from which the model knows that an operation in flight can never fit is dropped.
+7. *Hopeless*: a state from which the model knows that an operation in flight can never fit is dropped, and so is one that
+   the model knows no legal order of the whole history to pass through (a set that contains not all that was read before).
 8. Operations in flight have bits that are used again after their return, so sets stay as small as the concurrency.
 9. *Depth first, in broad steps*: of many configurations the ``WIDTH`` that used up least go ahead; the others, also those
    that could still be continued to a return, wait and come back only if those fail. What was tried at an event is
@@ -106,6 +107,7 @@ class _Search:
         self.step_of: list[dict[int, int]] = []
         """Class -> state -> next state, -1 if illegal."""
         self.hopeless_of: list[dict[int, bool]] = []
+        self.dead = model.dead_ends(ops)
         self.checks_hope = type(model).hopeless is not Model.hopeless
         self.op_class = [self._class(op) for op in ops]
         self.is_query = [model.is_query(op) for op in ops]
@@ -203,7 +205,10 @@ class _Search:
         after = table.get(state)
         if after is None:
             result = self.model.step(self.states[state], self.class_op[kind])
-            after = table[state] = -1 if isinstance(result, Illegal) else self._state(result)
+            if isinstance(result, Illegal) or (self.dead is not None and self.dead(result)):
+                after = table[state] = -1
+            else:
+                after = table[state] = self._state(result)
         return after
 
     def _no_hope(self, position: int, state: int) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, ClassVar
 
 from harness.checkers.linearizability.history import Op
@@ -43,6 +43,10 @@ class Model:
     def is_query(self, op: Op) -> bool:
         """Whether this operation, with the answer it got, never changes the state."""
         return op.f in self.queries
+
+    def dead_ends(self, ops: Sequence[Op]) -> Callable[[Any], bool] | None:
+        """Which states no legal order of all these operations can pass through, as far as is easily told."""
+        return None
 
     def hopeless(self, state: Any, op: Op) -> bool:
         return False

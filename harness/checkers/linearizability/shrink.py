@@ -56,10 +56,10 @@ def shrink(history: History, model: Model, result: Result, *, checks: int = 400,
 def condensed(history: History, model: Model, result: Result) -> Result:
     """The same verdict, told by as few operations as can be had quickly.
 
-    What the zones find is minimal already. Of what the search finds, the history is shrunk; the result is then about the
-    smaller one, if it has at most six operations, and otherwise as it was.
+    What the other engines find is minimal already. Of what the search finds, the history is shrunk; the result is then
+    about the smaller one, if it has at most six operations, and otherwise as it was.
     """
-    if result.engine == "zones":
+    if result.engine != "search":
         return result
     small = shrink(history, model, result, checks=150, steps=20_000)
     again = check(History(small, [], history.times_are_ns), model)

@@ -8,7 +8,7 @@ import pytest
 
 from harness.checkers.linearizability.check import Result, check, find_mistake
 from harness.checkers.linearizability.history import NEVER, UNKNOWN, History, Op
-from harness.checkers.linearizability.models import CasRegister, Illegal, KeyValue, Model, Register
+from harness.checkers.linearizability.models import CasRegister, Illegal, KeyValue, Model, Register, SetModel, Text
 from harness.checkers.linearizability.outcome import to_check_result
 from harness.checkers.linearizability.shrink import condensed, shrink, to_operations
 from harness.results import Verdict
@@ -24,6 +24,10 @@ def write(value: Any, call: int, ret: int = NEVER, **more: Any) -> Op:
 
 def read(value: Any, call: int, ret: int, **more: Any) -> Op:
     return op("read", None, value, call, ret, **more)
+
+
+def add(value: Any, call: int, ret: int = NEVER) -> Op:
+    return op("add", value, None if ret < NEVER else UNKNOWN, call, ret)
 
 
 def cas(expected: Any, new: Any, call: int, ret: int = NEVER, result: Any = (True, None)) -> Op:
@@ -98,6 +102,56 @@ def test_deletes_leave_a_tombstone_of_their_own() -> None:
     ops = [write("a", 0, 1), op("delete", "d1", None, 2, 3), read(dead, 4, 5)]
     assert judge(*ops, model=KeyValue()).legal is True
     assert judge(*ops[:2], read((("tombstone", "d2"),), 4, 5), model=KeyValue()).rule == "phantom-read"
+
+
+@pytest.mark.parametrize(
+    ("ops", "rule"),
+    [
+        ([add(1, 0, 1), read((), 2, 3)], "lost-element"),
+        ([read((1,), 0, 1), add(1, 2, 3)], "read-from-future"),
+        ([add(1, 0, 9), read((1,), 1, 2), read((), 3, 4)], "lost-element"),
+        ([add(1, 0, 9), add(2, 0, 9), read((1,), 1, 8), read((2,), 1, 8)], "forked-sets"),
+        ([add(1, 0, 1), add(2, 2, 3), read((2,), 0, 9)], "lost-element"),
+        ([read((7,), 0, 1)], "phantom-read"),
+        ([add(7, 0, 1), read((7, 7), 2, 3)], "twice-in-set"),
+    ],
+)
+def test_each_way_to_break_a_set(ops: list[Op], rule: str) -> None:
+    result = judge(*ops, model=SetModel())
+    assert (result.legal, result.rule, result.engine) == (False, rule, "levels")
+    assert judge(*result.ops, model=SetModel()).legal is False
+    assert check(History(ops), SetModel(), engine="search").legal is False
+
+
+def test_many_that_add_to_a_set_at_once() -> None:
+    """The search would look at every subset."""
+    ops = [add(n, n, 1000 + n) for n in range(300)] + [add(-1, 5)]
+    ops += [read(tuple(range(0, 300, 3)), 100 + n, 900 + n) for n in range(50)]
+    assert judge(*ops, read(range(300), 2000, 2001), model=SetModel()).legal is True
+    assert judge(*ops, read(range(299), 2000, 2001), model=SetModel()).rule == "lost-element"
+
+
+@pytest.mark.parametrize(
+    ("texts", "legal"),
+    [
+        (["", "aa", "aabb", "aabbcc"], True),
+        (["aabbcc", "aabb"], False),
+        (["ww", "wwbb"], True),
+        (["bbww"], False),
+        (["aabb", "bbaa"], False),
+        (["aab"], False),
+    ],
+)
+def test_texts_are_chains(texts: list[str], legal: bool) -> None:
+    ops = [
+        op("append", 2 * letter, None if letter == "a" else UNKNOWN, 0, 90 if letter == "a" else NEVER)
+        for letter in "abc"
+    ]
+    ops += [op("write", "ww", UNKNOWN, 0)]
+    ops += [read(text, 10 + 2 * i, 11 + 2 * i) for i, text in enumerate(texts)]
+    result = judge(*ops, model=Text())
+    assert (result.legal, result.engine) == (legal, "zones")
+    assert check(History(ops), Text(), engine="search").legal is legal
 
 
 @pytest.mark.parametrize(
