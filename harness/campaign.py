@@ -31,6 +31,7 @@ from typing import Any, BinaryIO
 import msgspec
 
 from harness.errors import HarnessFault
+from harness.interrupt import stop_workers
 from harness.results import EXIT_CODES, EXIT_INTERRUPTED, Verdict
 from harness.simulated_run import write_simulated_run
 from harness.store import environment, link_latest, new_run_directory, write_environment, write_plan
@@ -333,6 +334,7 @@ class _Campaign:
                     self._progress(self.state)
         except KeyboardInterrupt:
             self.interrupted = True
+            stop_workers(executor)
             self._collect_finished()
         finally:
             for future in [*self._pending, *self._reruns]:

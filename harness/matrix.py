@@ -27,7 +27,8 @@ from msgspec.structs import replace
 
 from harness.campaign import local_executor
 from harness.errors import HarnessFault, UserError
-from harness.results import Violation
+from harness.interrupt import stop_workers
+from harness.results import EXIT_INTERRUPTED, Violation
 from harness.time_limit import Hang, time_limit
 from nemesis.plan import Plan
 from nemesis.strategies import generate
@@ -116,10 +117,13 @@ class MatrixResult(msgspec.Struct, frozen=True):
 
     @property
     def exit_code(self) -> int:
-        """0: as it should be. 1: a survivor, or a kill of an equivalent mutant or of the unmodified code. 3: cannot tell."""
+        """0: as it should be. 1: a survivor, or a kill of an equivalent mutant or of the unmodified code. 3: cannot tell.
+        130: interrupted."""
         if self.survivors or self.killed_equivalents or self.clean_violations:
             return 1
-        return 3 if self.interrupted or not self.trials else 0
+        if self.interrupted:
+            return EXIT_INTERRUPTED
+        return 0 if self.trials else 3
 
 
 Progress = Callable[[Trial, int, int], None]
@@ -313,11 +317,15 @@ def _in_processes(
     lost = []
     with make(jobs) as executor:
         futures: dict[Future[Trial], Task] = {executor.submit(run_trial, task): task for task in tasks}
-        for future in concurrent.futures.as_completed(futures):
-            try:
-                finish(future.result())
-            except BrokenExecutor:
-                lost.append(futures[future])
+        try:
+            for future in concurrent.futures.as_completed(futures):
+                try:
+                    finish(future.result())
+                except BrokenExecutor:
+                    lost.append(futures[future])
+        except KeyboardInterrupt:
+            stop_workers(executor)
+            raise
     return lost
 
 

@@ -179,7 +179,7 @@ class PlanError(ValueError):
 def validate(plan: Plan, where: str = "the plan") -> None:
     """Check everything that a type does not say; raises PlanError with all problems found."""
     if plan.version != PLAN_VERSION:
-        raise PlanError(where, [f"version: this is version {plan.version}; this program reads {PLAN_VERSION}"])
+        raise PlanError(where, [_version_problem(plan.version)])
     found = list(problems(plan, members(plan.cluster), DEFAULT_MIX))
     if found:
         raise PlanError(where, found)
@@ -195,11 +195,22 @@ def decode_plan(data: bytes, where: str = "the plan") -> Plan:
     try:
         plan = msgspec.json.decode(data, type=Plan)
     except msgspec.ValidationError as error:
-        raise PlanError(where, [_type_problem(str(error))]) from None
+        raise PlanError(where, [_newer_version(data) or _type_problem(str(error))]) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise PlanError(where, [_json_problem(str(error), data)]) from None
     validate(plan, where)
     return plan
+
+
+def _version_problem(version: int) -> str:
+    return f"version: this is version {version}; this program reads {PLAN_VERSION}: use the one that wrote it"
+
+
+def _newer_version(data: bytes) -> str:
+    """A plan of a newer version may have fields that this one does not know: then its version is the problem."""
+    plan = msgspec.json.decode(data)
+    version = plan.get("version") if isinstance(plan, dict) else None
+    return _version_problem(version) if isinstance(version, int) and version > PLAN_VERSION else ""
 
 
 def _type_problem(text: str) -> str:
@@ -223,6 +234,8 @@ def _fields_at(path: str) -> tuple[str, ...]:
 
 
 def _json_problem(text: str, data: bytes) -> str:
+    if not data.strip():
+        return "not JSON: the file is empty"
     place = re.search(r"\(byte (\d+)\)", text)
     if place is None:
         return f"not JSON: {text}"

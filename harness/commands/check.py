@@ -54,7 +54,7 @@ def _models() -> list[str]:
 )
 @json_option
 def command(path: Path, as_json: bool, export: Path | None, **options: Any) -> int:
-    """Judge a run from its directory alone (years later, if need be), or a history that another tool recorded.
+    """Judge a run (default: store/latest) from its directory alone, years later if need be, or another tool's history.
 
     Histories: Jepsen's history.edn, the text of Jepsen's logs, or JSON lines (docs/native-history.schema.json).
     """

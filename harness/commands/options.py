@@ -21,7 +21,7 @@ _UNITS = {"ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000, "h": 3_600_0
 
 
 class Duration(click.ParamType[int]):
-    """A length of time: 500ms, 60s, 2m, 1h; a bare number is seconds. Nanoseconds."""
+    """A length of time: 500ms, 60s, 2m, 1h; a bare number is seconds; more than none. Nanoseconds."""
 
     name = "duration"
 
@@ -31,7 +31,10 @@ class Duration(click.ParamType[int]):
         match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|)", str(value).strip())
         if match is None:
             self.fail(f"{value!r} is no length of time; write 500ms, 60s, 2m or 1h", param, ctx)
-        return int(float(match[1]) * _UNITS[match[2]])
+        length_ns = int(float(match[1]) * _UNITS[match[2]])
+        if length_ns <= 0:
+            self.fail(f"{value!r} is no time at all; write 500ms, 60s, 2m or 1h", param, ctx)
+        return length_ns
 
 
 class Name(click.ParamType[str]):

@@ -13,7 +13,7 @@ from harness.commands.options import emit, json_option
 @click.argument("run", type=click.Path(path_type=Path), default=Path("store/latest"))
 @json_option
 def command(run: Path, as_json: bool) -> int:
-    """Draw the pictures and pages of a run directory from what stands in it. Nothing is judged anew."""
+    """Draw the pictures and pages of a run directory (default: store/latest) from what stands in it. Nothing is judged anew."""
     from harness.judgement import judge_run, render
     from harness.results import read_results
     from harness.store import find_run

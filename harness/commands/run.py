@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from pathlib import Path
@@ -30,6 +31,33 @@ if TYPE_CHECKING:
 PLAIN_EVERY_S = 5.0
 
 
+class FaultKinds(click.ParamType[tuple[str, ...]]):
+    """Kinds of fault, with commas between them; ``none`` is no kind."""
+
+    name = "kinds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        from nemesis.faults import KINDS
+
+        if isinstance(value, tuple):
+            return value
+        if value == "none":
+            return ()
+        kind = Name("kind of fault", lambda: [*KINDS, "none"])
+        return tuple(kind.convert(one.strip(), param, ctx) for one in value.split(","))
+
+
+class DirectoryName(click.ParamType[str]):
+    """Becomes the name of one directory of the store."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not re.fullmatch(r"\w[\w.-]*", value):
+            self.fail(f"{value!r} cannot name a directory; use letters, digits, '.', '_' and '-'", param, ctx)
+        return str(value)
+
+
 @click.command()
 @click.option(
     "--plan", "plan_file", type=click.Path(path_type=Path, dir_okay=False), help="Run this plan instead of making one."
@@ -47,7 +75,13 @@ PLAIN_EVERY_S = 5.0
     "--nodes", type=click.IntRange(1, 15), help="Replicas, or acceptors in the classic deployment.  [default: 3]"
 )
 @click.option("--duration", type=Duration(), default="60s", show_default=True, help="Load and faults last this long.")
-@click.option("--faults", "kinds", metavar="KIND,…", help="Only these kinds of fault (none: no fault). Default: all.")
+@click.option(
+    "--faults",
+    "kinds",
+    type=FaultKinds(),
+    metavar="KIND,…",
+    help="Only these kinds of fault (none: no fault). Default: all.",
+)
 @click.option(
     "--rate", type=click.FloatRange(min=0), help="Operations a second intended; 0: as fast as they are answered."
 )
@@ -56,7 +90,7 @@ PLAIN_EVERY_S = 5.0
 @click.option("--mix", metavar="F=SHARE,…", help="For example read=0.5,write=0.5.")
 @click.option("--value-bytes", type=click.IntRange(1, 32_768), help="Size of the values written.")
 @click.option("--disk", type=click.Choice(["disk", "memory"]), help="Where the logs live.  [default: disk]")
-@click.option("--name", help="Name of the test in the store.  [default: torture]")
+@click.option("--name", type=DirectoryName(), help="Name of the test in the store.  [default: torture]")
 @mutant_option
 @store_option
 @json_option
@@ -92,7 +126,6 @@ def command(plan_file: Path | None, store: Path, as_json: bool, **options: Any) 
 def _plan(plan_file: Path | None, options: dict[str, Any]) -> Plan:
     from msgspec.structs import replace
 
-    from nemesis.faults import KINDS
     from nemesis.plan import Cluster, Plan, load_plan, validate
     from nemesis.strategies import generate
     from nemesis.strategies.frame import Frame
@@ -120,10 +153,7 @@ def _plan(plan_file: Path | None, options: dict[str, Any]) -> Plan:
     frame = Frame(base=base, deployment=deployment, nodes=nodes, duration_ns=options["duration"], workload=workload)
     plan = generate(options["strategy"], seed, frame)
     if options["kinds"] is not None:
-        wanted = {kind for kind in options["kinds"].split(",") if kind and kind != "none"}
-        for kind in wanted:
-            if kind not in KINDS:
-                Name("kind of fault", lambda: list(KINDS)).convert(kind, None, None)
+        wanted = set(options["kinds"])
         plan = replace(plan, faults=tuple(fault for fault in plan.faults if fault.kind in wanted))
         if wanted and not plan.faults:
             raise UserError(

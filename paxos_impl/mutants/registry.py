@@ -219,9 +219,17 @@ def find(name: str, source_hash: str = "") -> list[Mutant]:
 def _find_one(name: str) -> Mutant:
     path, colon, id_ = name.rpartition(":")
     known = load_file(Path(path)) if colon else all_mutants()
-    if id_ not in known:
-        raise MutantError(f"no mutant {id_!r} in {path or 'the registry'}; there are {', '.join(known)}")
-    return known[id_]
+    if id_ in known:
+        return known[id_]
+    if colon:
+        raise MutantError(f"no mutant {id_!r} in {path}; there are {', '.join(known)}")
+    if id_.endswith(".py"):
+        raise MutantError(f"{id_} names a file; say which of its planted bugs too: {id_}:ID")
+    near = difflib.get_close_matches(id_.upper(), known, n=3)
+    hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+    raise MutantError(
+        f"no mutant {id_!r} in the registry; {hint}`torture list mutants` tells the {len(known)} there are"
+    )
 
 
 def hash_of(mutants: Iterable[Mutant]) -> str:

@@ -139,7 +139,9 @@ def test_every_option_has_a_help_text() -> None:
         (["simulate", "--strategy", "swrm"], "did you mean 'swarm'?"),
         (["simulate", "--sed", "3"], "--seed"),
         (["simulate", "--mutant", "Z99"], "no mutant 'Z99'"),
+        (["simulate", "--mutant", "a01"], "did you mean 'A01' or "),
         (["simulate", "--mutant", "nothing.py:X"], "nothing.py: no such file"),
+        (["simulate", "--mutant", "mine.py"], "mine.py:ID"),
         (["simulate", "--for", "soon"], "write 500ms, 60s, 2m or 1h"),
         (["simulate", "--runs", "0"], "0 is not in the range"),
         (["simulate", "--cluster", "tcp://127.0.0.1:1", "--runs", "1"], "no Dask scheduler answers"),
@@ -150,6 +152,9 @@ def test_every_option_has_a_help_text() -> None:
         (["report", "nothing"], "no such run directory: nothing"),
         (["run", "--plan", "nothing.json"], "no such plan file: nothing.json"),
         (["run", "--faults", "kil"], "did you mean 'kill'?"),
+        (["run", "--faults", ""], "unknown kind of fault ''"),
+        (["run", "--duration", "0"], "'0' is no time at all"),
+        (["run", "--name", "a/b"], "'a/b' cannot name a directory"),
         (["run", "--mix", "read"], "is not F=SHARE"),
         (["list", "mutant"], "'mutants'"),
     ],
@@ -171,6 +176,9 @@ def test_a_mistake_of_the_user_ends_with_2_and_says_what_to_do(call: Call, args:
             "faults[1].kind: unknown fault 'kil'",
         ),
         ('{"seeed": 1}', "'seed'"),
+        ("", "the file is empty"),
+        ('{"version": 2}', "this program reads 1"),
+        ('{"version": 2, "crystal_balls": 3}', "this program reads 1"),
         ('{"faults": [{"kind": "kill", "trigger": "first leaderr"}]}', "leaderr"),
         ('{"workload": {"clients": "many"}}', "workload.clients: expected int, got str"),
     ],
@@ -339,13 +347,8 @@ def test_matrix_measures_one_bug(call: Call) -> None:
 
 def test_an_interrupted_campaign_keeps_what_there_is_and_ends_with_130(tmp_path: Path) -> None:
     command = [*TORTURE, "simulate", "--runs", "100000", "--jobs", "2", "--strategy", "calm", "--json"]
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
-    campaign = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True)
+    campaign = _started(command, tmp_path)
     try:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and not list(tmp_path.glob("store/campaign/*/rows.jsonl")):
-            time.sleep(0.05)
-        time.sleep(1.0)
         workers = psutil.Process(campaign.pid).children(recursive=True)
         campaign.send_signal(signal.SIGINT)
         out, _ = campaign.communicate(timeout=120)
@@ -359,6 +362,44 @@ def test_an_interrupted_campaign_keeps_what_there_is_and_ends_with_130(tmp_path:
     assert len(rows) == told["runs"]
     _gone, alive = psutil.wait_procs(workers, timeout=30)
     assert alive == []
+
+
+def test_an_impatient_interrupt_ends_a_campaign_at_once(tmp_path: Path) -> None:
+    """Whoever presses Ctrl-C twice is not left with a program that waits for its workers."""
+    with _started(
+        [*TORTURE, "simulate", "--runs", "100000", "--jobs", "2", "--strategy", "calm"], tmp_path
+    ) as campaign:
+        workers = psutil.Process(campaign.pid).children(recursive=True)
+        campaign.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        campaign.send_signal(signal.SIGINT)
+        # The second may find an interpreter that is half gone already and takes signals no more.
+        assert _end_of(campaign) in (130, -signal.SIGINT)
+    assert psutil.wait_procs(workers, timeout=20)[1] == []
+
+
+def test_an_interrupted_matrix_waits_for_no_trial(tmp_path: Path) -> None:
+    with _started([*TORTURE, "matrix", "--ids", "EQ2", "--budget", "100000", "--jobs", "2"], tmp_path) as matrix:
+        matrix.send_signal(signal.SIGINT)
+        assert _end_of(matrix) == 130
+
+
+def _end_of(process: subprocess.Popen[str]) -> int:
+    try:
+        return process.wait(timeout=60)
+    finally:
+        process.kill()
+
+
+def _started(command: list[str], directory: Path) -> subprocess.Popen[str]:
+    """The command in a process of its own, with its workers at work."""
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    started = subprocess.Popen(command, cwd=directory, env=environment, stdout=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not psutil.Process(started.pid).children():
+        time.sleep(0.05)
+    time.sleep(1.0)
+    return started
 
 
 def test_help_imports_nothing_heavy() -> None:
