@@ -23,8 +23,9 @@ _OTHER_KINDS = ("kill", "pause", "partition", "power", "drop", "delay")
 def generate(seed: int, frame: Frame) -> Plan:
     plan = framed(seed, "usurp", frame)
     draw = stream(f"{seed}/usurp")
+    plan = _thin(plan, draw, frame)
     faults = [stragglers(plan, draw), *_losses(draw)]
-    pace, share = choice(draw, (0.6, 1.0, 2.0)), choice(draw, (0.0, 0.2, 0.5))
+    pace, share = choice(draw, (0.25, 0.5, 1.0, 2.0)), choice(draw, (0.1, 0.3, 0.5))
     at_ns = spread(draw, unit(plan), 1.0, 3.0)
     while at_ns < plan.duration_ns:
         if draw() < share:
@@ -34,6 +35,14 @@ def generate(seed: int, frame: Frame) -> Plan:
         at_ns += spread(draw, unit(plan), 0.5 * pace, 1.5 * pace)
     faults += last_blow(plan, draw)
     return msgspec.structs.replace(plan, faults=tuple(faults))
+
+
+def _thin(plan: Plan, draw: Draw, frame: Frame) -> Plan:
+    """Mostly few commands: what counts is how many ballots meet in a slot, not how many slots there are."""
+    thin, clients, rate = draw() < 0.7, choice(draw, (1, 2, 3)), choice(draw, (30.0, 60.0, 100.0))
+    if frame.workload is not None or not thin:
+        return plan
+    return msgspec.structs.replace(plan, workload=msgspec.structs.replace(plan.workload, clients=clients, rate=rate))
 
 
 def _losses(draw: Draw) -> list[Fault]:
