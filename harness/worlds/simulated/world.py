@@ -222,7 +222,7 @@ class SimulatedWorld:
         self.clients.slow_down(plan.workload.settle_rate)
         loop.run_until(loop.now_ns + plan.settle_ns)
         self.clients.stop()
-        loop.run_until(loop.now_ns + plan.timing.operation_timeout_ns + plan.timing.client_retry_ns)
+        self._await_answers(loop.now_ns + plan.timing.operation_timeout_ns + plan.timing.client_retry_ns)
         self.clients.give_up(loop.now_ns)
         self._bring_up(self.conductor.heal_all)
         furthest = max(self._reached().values(), default=0)
@@ -274,6 +274,11 @@ class SimulatedWorld:
 
     def _names(self) -> tuple[str, ...]:
         return tuple(process.name for process in self.processes)
+
+    def _await_answers(self, bound_ns: int) -> None:
+        """Nothing new is asked any more: what is in flight ends, and the last value reaches every learner."""
+        while self.loop.now_ns < bound_ns and (self.clients.in_flight or len(set(self._reached().values())) > 1):
+            self.loop.run_until(min(self.loop.now_ns + self.plan.timing.client_retry_ns, bound_ns))
 
     def _await_convergence(self, furthest: int, bound_ns: int) -> None:
         """There is no load any more: when for an election timeout all are up and all learners stand at one slot, which is not
