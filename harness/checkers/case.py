@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
+from harness.checkers.model import shown
 from harness.checkers.roster import Roster, roster_of
 from harness.record import AgentEvent, Ballot, Command, FaultEvent, Operation, RecordedRun
 from harness.results import CheckResult, Verdict, Violation
@@ -412,5 +413,5 @@ def _command(command: Any) -> str:
     if not isinstance(parts, (list, tuple)) or len(parts) < 6:
         return repr(command)
     process, seq, _, f, key, value = parts[:6]
-    shown = "" if value is None else f" {value!r}"
-    return f"{f} {key}{shown} (client {process}, operation {seq})"
+    what = "" if value is None else f" {shown(value)}"
+    return f"{f} {key}{what} (client {process}, operation {seq})"

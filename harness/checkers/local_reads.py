@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from harness.checkers.case import Call, Case, conclude
-from harness.checkers.model import KNOWN, KeyValueModel
+from harness.checkers.model import KNOWN, KeyValueModel, shown
 from harness.results import CheckResult, Violation
 
 NAME = "local-reads"
@@ -60,7 +60,8 @@ def _differing(case: Case, reads: list[Call]) -> Iterable[Violation]:
         if call.result != expected:
             yield Violation(
                 rule="local-reads/value-differs",
-                sentence=f"{call.name} returned {call.result!r}; after slot {call.seen} the agreed log gives {expected!r}",
+                sentence=f"{call.name} returned {shown(call.result)}; "
+                f"after slot {call.seen} the agreed log gives {shown(expected)}",
                 time_ns=call.ret_ns or call.call_ns,
                 slot=call.seen,
                 key=call.key,

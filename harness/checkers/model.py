@@ -67,18 +67,36 @@ class KeyValueModel:
         raise ValueError(f"the model of the store knows no function {f!r}; it knows {', '.join(sorted(KNOWN))}")
 
 
+LONGEST_TEXT, LONGEST_LIST = 24, 12
+
+
+def shown(value: Any) -> str:
+    """A value for a sentence: a padded text is known by its beginning, a long list by both its ends."""
+    if isinstance(value, str):
+        return repr(value if len(value) <= LONGEST_TEXT else value[: LONGEST_TEXT - 1] + "…")
+    if isinstance(value, list | tuple):
+        items = [shown(one) for one in value]
+        if len(items) > LONGEST_LIST:
+            half = LONGEST_LIST // 2
+            items = [*items[:half], f"… {len(items) - 2 * half} more …", *items[-half:]]
+        return f"[{', '.join(items)}]"
+    return repr(value)
+
+
 def difference(f: str, result: Any, applied: bool | None, seen: Any, outcome: Outcome) -> str | None:
     """Why a client's answer differs from the model's; None if they agree."""
     if f == "read":
         nothing: tuple[Any, ...] = (None, [])
         if result != outcome.value and not (result in nothing and outcome.value in nothing):
-            return f"it returned {result!r}, the log gives {outcome.value!r}"
+            return f"it returned {shown(result)}, the log gives {shown(outcome.value)}"
     elif f == "cas":
         if bool(applied) != outcome.applied:
             done = {True: "succeeded", False: "failed"}
-            return f"it {done[bool(applied)]}, by the log it {done[bool(outcome.applied)]}: it found {outcome.seen!r}"
+            return (
+                f"it {done[bool(applied)]}, by the log it {done[bool(outcome.applied)]}: it found {shown(outcome.seen)}"
+            )
         if not applied and seen != outcome.seen:
-            return f"it failed on finding {seen!r}, the log gives {outcome.seen!r}"
+            return f"it failed on finding {shown(seen)}, the log gives {shown(outcome.seen)}"
     elif f == "append" and seen is not None and seen != outcome.seen:
-        return f"it returned length {seen!r}, the log gives {outcome.seen!r}"
+        return f"it returned length {shown(seen)}, the log gives {shown(outcome.seen)}"
     return None

@@ -6,7 +6,7 @@ Needs the whole history: a command that nobody asked for and a lost row of the h
 from __future__ import annotations
 
 from harness.checkers.case import Call, Case, Chosen, brief, conclude
-from harness.checkers.model import KNOWN
+from harness.checkers.model import KNOWN, shown
 from harness.record import Command
 from harness.results import CheckResult, Violation
 
@@ -33,7 +33,7 @@ def _judge(call: Call | None, command: Command, chosen_ns: int) -> tuple[str, st
     if call is None:
         return "not-requested", "no client asked for it"
     if not asks_for(call, command):
-        return "altered", f"the client asked for {call.f} {call.key} {call.value!r}"
+        return "altered", f"the client asked for {call.f} {call.key} {shown(call.value)}"
     if chosen_ns < call.call_ns:
         return "too-early", f"it was asked for only {(call.call_ns - chosen_ns) / 1e6:.3f} ms later"
     return None

@@ -112,10 +112,14 @@ def command(plan_file: Path | None, store: Path, as_json: bool, **options: Any) 
             watch.close()
     if watch is not None:
         click.echo("judging …", err=True)
-    results = judge_run(outcome.directory)
-    if results.verdict == "PASS":
-        shutil.rmtree(outcome.directory / "data", ignore_errors=True)
-    warnings = [*render(outcome.directory), *index_store(store)]
+    try:
+        results = judge_run(outcome.directory)
+        if results.verdict == "PASS":
+            shutil.rmtree(outcome.directory / "data", ignore_errors=True)
+        warnings = [*render(outcome.directory), *index_store(store)]
+    except KeyboardInterrupt:
+        click.echo(f"\nthe record is whole; judge it with: torture check {outcome.directory}", err=True)
+        raise
     if as_json:
         emit(summary(results, outcome.directory) | {"warnings": warnings})
     else:
