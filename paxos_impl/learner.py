@@ -110,7 +110,7 @@ class Learner(Agent):
         return self.applied
 
     def state_digest(self) -> int | None:
-        return zlib.crc32(self.machine.image(self.applied, self.outcomes))
+        return zlib.crc32(b"%d" % self.outcomes, self.machine.digest())
 
     # -- learning -----------------------------------------------------------------------------------------------------
 
@@ -308,7 +308,7 @@ class Learner(Agent):
         """Between two slots; the log is cut only when its checkpoint is durable."""
         self.snapshot_slot = self.applied
         self.snapshot_data = self.snapshot_content()
-        self.trace("snapshot", None, self.applied, None, zlib.crc32(self.snapshot_data))
+        self.trace("snapshot", None, self.applied, None, self.state_digest())
         self.checkpoint_wanted = True
 
     def snapshot_content(self) -> bytes:
@@ -396,7 +396,7 @@ class Learner(Agent):
         self.restore(data)
         self.installed_slot = self.snapshot_slot
         self.snapshot_data = data
-        self.trace("installed", None, self.applied, None, zlib.crc32(data))
+        self.trace("installed", None, self.applied, None, self.state_digest())
         self.cut(self.applied)
         self.checkpoint_wanted = True
         self.apply_ready()
@@ -446,6 +446,7 @@ class Learner(Agent):
         self.recovering = True
         if checkpoint.slot:
             self.restore(checkpoint.state)
+            self.trace("restored", None, self.applied, None, self.state_digest())
             self.snapshot_data = checkpoint.state
             self.floor = self.durable_slot = self.snapshot_slot
         commit, values = self.recover_chosen(checkpoint, records)

@@ -478,3 +478,4 @@ class Proposer(Election):
         for record in records:
             if isinstance(record, RoundRecord):
                 self.recover_round(record.round)
+        self.trace("recovered_round", (self.round, self.node))

@@ -111,7 +111,7 @@ def _compare_states(case: Case) -> tuple[int, list[Violation]]:
     for source in (case.decided, case.trace):
         for learner, rows in source.items():
             for row in rows:
-                if row.kind in ("snapshot", "installed"):
+                if row.kind in ("snapshot", "installed", "restored"):
                     slot, digest = row.slot, row.extra
                 elif row.kind == "stopped" and isinstance(row.extra, dict):
                     slot, digest = int(row.extra.get("commit", 0)), row.extra.get("state_digest")
@@ -138,4 +138,9 @@ def _compare_states(case: Case) -> tuple[int, list[Violation]]:
     return compared, found
 
 
-_HOW = {"snapshot": "took a snapshot", "installed": "installed a snapshot", "stopped": "stopped"}
+_HOW = {
+    "snapshot": "took a snapshot",
+    "installed": "installed a snapshot",
+    "restored": "restarted from a snapshot",
+    "stopped": "stopped",
+}

@@ -19,13 +19,15 @@ Rules (``oracle/rule``), with where they stand in the papers
   left, because its round was not yet durable, may be.)
 * ballot/not-led, ballot/below-phase-1: a proposal needs the end of phase 1 of its ballot, for that slot (Paxos Made Simple 3).
 * promise/lowered, promise/broken: promises rise; no vote below the promise (P1a, Paxos Made Simple 2.2).
+* ballot/forgotten: a proposer that restarts has tried no round below one whose ballot others know (PTP 2.3, lastTried).
 * promise/no-quorum, promise/forgotten: a leader had a quorum of promises, and they last (PMS 2.2, 2.5). If it tells whose
-  promises it counted, those must be real.
+  promises it counted, those must be real. Where it is seen what leaves an acceptor, each promise that was told lasts.
 * vote/two-values: one value for each ballot and slot (B1).
 * vote/unsafe-value: a proposed value is the one voted in the highest ballot below, among the quorum whose promises were
   counted, or free if none of them voted (B3; PMS 2.2, phase 2a). Where it is not told whose were, some quorum will do.
 * vote/contradicts-quorum: once a quorum voted (b, v), proposals and votes of higher ballots in that slot carry v (P2b).
-* vote/forgotten: votes that chose a value last.
+* vote/forgotten: votes that chose a value last; and each vote that was told, where that is seen (PTP 2.3, prevVote).
+* snapshot/forgotten: a snapshot that was told to be durable is there after a restart (Paxos Made Live 5.5).
 * decision/no-quorum: what a learner holds chosen was voted by a quorum in one ballot (PMS 2.3).
 * decision/two-values, decision/not-chosen: learners agree; what is applied is what is chosen.
 * decision/order, decision/outcomes, decision/states: slots are applied in order; equal slots give equal outcomes and states.
@@ -95,7 +97,9 @@ class Ballots:
     def __init__(self, sink: Sink) -> None:
         self.sink = sink
         self.shown: set[Ballot] = set()
-        """Ballots that left their node. ``Promises`` and ``Votes`` add those that others promised or voted."""
+        """Ballots that left their node."""
+        self.highest_shown: dict[int, int] = {}
+        """Node -> the highest round of its own that left it."""
         self.user: dict[Ballot, tuple[int, int]] = {}
         self.first_slot: dict[Ballot, int] = {}
         self.led: dict[Ballot, tuple[int, int]] = {}
@@ -103,7 +107,29 @@ class Ballots:
             "prepare": self.on_prepare,
             "leader": self.on_leader,
             "propose": self.on_propose,
+            "recovered_round": self.on_recovered_round,
         }
+
+    def show(self, ballot: Ballot) -> None:
+        """The ballot is known outside its node: ``Promises`` tells of those that others promised or voted."""
+        if ballot not in self.shown:
+            self.shown.add(ballot)
+            self.highest_shown[ballot[1]] = max(ballot[0], self.highest_shown.get(ballot[1], -1))
+
+    def on_recovered_round(
+        self, agent: int, inc: int, time_ns: int, ballot: Ballot, slot: int, value: Any, extra: Any
+    ) -> None:
+        highest = self.highest_shown.get(agent, -1)
+        if ballot[0] < highest:
+            self.sink.add(
+                "ballot/forgotten",
+                f"{self.sink.name(agent)} (incarnation {inc}) restarts as if it had tried no round above {ballot[0]}, "
+                f"though others know its {show((highest, agent))}",
+                time_ns,
+                (agent,),
+                ballot=(highest, agent),
+                recovered=ballot[0],
+            )
 
     def _use(self, agent: int, incarnation: int, time_ns: int, ballot: Ballot, what: str) -> None:
         who = (agent, incarnation)
@@ -135,7 +161,7 @@ class Ballots:
     def on_leader(self, agent: int, inc: int, time_ns: int, ballot: Ballot, slot: int, value: Any, extra: Any) -> None:
         self._use(agent, inc, time_ns, ballot, "leads")
         self.led[ballot] = (agent, inc)
-        self.shown.add(ballot)
+        self.show(ballot)
 
     def on_propose(self, agent: int, inc: int, time_ns: int, ballot: Ballot, slot: int, value: Any, extra: Any) -> None:
         leads = self.led.get(ballot)
@@ -278,7 +304,7 @@ class Promises:
         if agent in self.voters:
             self.at[ballot] = self.at.get(ballot, 0) | 1 << agent
         if ballot[1] != agent:
-            self.ballots.shown.add(ballot)
+            self.ballots.show(ballot)
 
 
 class _Tally:
@@ -546,6 +572,94 @@ class Votes:
         )
 
 
+class Told:
+    """What was told lasts: durable before it is said, and so there after every restart (PTP 2.3; Paxos Made Live 4.1).
+    A vote is a promise too."""
+
+    def __init__(self, sink: Sink, votes: Votes) -> None:
+        self.sink = sink
+        self.floor = votes.floor
+        """Acceptor -> slots up to this are known chosen there. ``Votes`` keeps it, and is asked first."""
+        self.promises: dict[int, Ballot] = {}
+        self.votes: dict[int, dict[int, Ballot]] = {}
+        self.snapshots: dict[int, int] = {}
+        self.handlers: dict[str, Handler] = {
+            "told_promise": self.on_told_promise,
+            "told_vote": self.on_told_vote,
+            "told_snapshot": self.on_told_snapshot,
+            "recovered": self.on_recovered,
+            "started": self.on_started,
+        }
+
+    def on_told_promise(
+        self, agent: int, inc: int, time_ns: int, ballot: Ballot, slot: int, value: Any, extra: Any
+    ) -> None:
+        if ballot > self.promises.get(agent, NO_BALLOT):
+            self.promises[agent] = ballot
+
+    def on_told_vote(
+        self, agent: int, inc: int, time_ns: int, ballot: Ballot, slot: int, value: Any, extra: Any
+    ) -> None:
+        if ballot > self.promises.get(agent, NO_BALLOT):
+            self.promises[agent] = ballot
+        told = self.votes.setdefault(agent, {})
+        if ballot > told.get(slot, NO_BALLOT):
+            told[slot] = ballot
+
+    def on_told_snapshot(
+        self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any
+    ) -> None:
+        if slot > self.snapshots.get(agent, 0):
+            self.snapshots[agent] = slot
+
+    def on_recovered(
+        self, agent: int, inc: int, time_ns: int, ballot: Ballot | None, slot: int, value: Any, extra: Any
+    ) -> None:
+        told = self.promises.get(agent, NO_BALLOT)
+        if (ballot or NO_BALLOT) < told:
+            self.sink.add(
+                "promise/forgotten",
+                f"{self.sink.name(agent)} restarts with a promise of {show(ballot)}; it has told its promise of {show(told)}",
+                time_ns,
+                (agent,),
+                ballot=told,
+                recovered=ballot,
+            )
+        floor = self.floor.get(agent, 0)
+        back = {int(at): (int(b[0]), int(b[1])) for at, b in extra or ()}
+        votes = {at: vote for at, vote in self.votes.get(agent, {}).items() if at > floor}
+        self.votes[agent] = votes
+        for at in sorted(votes):
+            if back.get(at, NO_BALLOT) < votes[at]:
+                self.sink.add(
+                    "vote/forgotten",
+                    f"{self.sink.name(agent)} restarts with {_vote_at(back.get(at))} in slot {at}; it has told its vote at "
+                    f"{show(votes[at])}",
+                    time_ns,
+                    (agent,),
+                    at,
+                    ballot=votes[at],
+                    recovered=back.get(at),
+                )
+                return
+
+    def on_started(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
+        told = self.snapshots.get(agent, 0)
+        if isinstance(extra, dict) and int(extra.get("commit", told)) < told:
+            self.sink.add(
+                "snapshot/forgotten",
+                f"{self.sink.name(agent)} restarts from a snapshot of slot {extra['commit']}; it has told that one of slot "
+                f"{told} is durable",
+                time_ns,
+                (agent,),
+                told,
+            )
+
+
+def _vote_at(ballot: Ballot | None) -> str:
+    return "no vote" if ballot is None else f"a vote at {show(ballot)}"
+
+
 class Decisions:
     """Learners agree, apply in order, and come to the same outcomes and states.
 
@@ -568,6 +682,7 @@ class Decisions:
             "applied": self.on_applied,
             "installed": self.on_installed,
             "snapshot": self.on_snapshot,
+            "restored": self.on_snapshot,
             "started": self.on_started,
             "stopped": self.on_stopped,
         }
@@ -698,7 +813,7 @@ class OnlineOracles:
         self.position = decisions.position
         """Agent -> (incarnation, slot its state covers)."""
         self.handlers: dict[str, tuple[Handler, ...]] = {}
-        for oracle in (ballots, promises, votes, decisions):
+        for oracle in (ballots, promises, votes, Told(sink, votes), decisions):
             self.add(oracle.handlers)
 
     def add(self, handlers: Mapping[str, Handler]) -> None:

@@ -30,12 +30,14 @@ Draw = Callable[[], float]
 class LogicalClient:
     """A place in the load: its present session and the operation in flight."""
 
-    __slots__ = ("index", "intended_ns", "intent", "ok_count", "session")
+    __slots__ = ("index", "intended_ns", "intent", "ok_count", "seq", "session")
 
     def __init__(self, index: int, session: ClientSession) -> None:
         self.index = index
         self.session = session
         self.intent: Intent | None = None
+        self.seq = 0
+        """Of the operation in flight, as it was invoked: what the session makes of it later is not the history's."""
         self.intended_ns = 0
         self.ok_count = 0
 
@@ -174,7 +176,7 @@ class OpenLoop:
         client.intent = intent
         client.intended_ns = intended_ns
         session = client.session
-        seq = session.invoke(now_ns, intent.f, intent.key, intent.value, intent.expected)
+        seq = client.seq = session.invoke(now_ns, intent.f, intent.key, intent.value, intent.expected)
         self.started += 1
         self.in_flight += 1
         self.record(
@@ -225,7 +227,7 @@ class OpenLoop:
                 finished.type,
                 now_ns,
                 session.client,
-                session.seq,
+                client.seq,
                 intent.f,
                 intent.key,
                 value,

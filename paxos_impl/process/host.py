@@ -16,7 +16,6 @@ import signal
 import sys
 import time
 import traceback
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -225,9 +224,9 @@ class Host:
 
     def _stop(self) -> None:
         learner = learner_of(self.node.agent)
-        extra = {}
+        extra: dict[str, Any] = {}
         if learner is not None:
-            extra = {"commit": learner.applied, "state_digest": zlib.crc32(learner.snapshot_content())}
+            extra = {"commit": learner.applied, "state_digest": learner.state_digest()}
         self._trace("stopped", None, extra.get("commit", 0), None, extra)
         self._flush_record()
 

@@ -45,8 +45,10 @@ from paxos_impl.messages import (
     Accept,
     Accepted,
     AnyMessage,
+    HeartbeatReply,
     Prepare,
     Promise,
+    Vote,
 )
 from paxos_impl.node import Node
 from paxos_impl.parts import Parts
@@ -66,6 +68,13 @@ SENT_KINDS: dict[type, str] = {
     Accept: "sent_accept",
     Accepted: "sent_accepted",
 }
+TOLD_KINDS: dict[type, str] = {
+    Promise: "told_promise",
+    Accepted: "told_vote",
+    Vote: "told_vote",
+    HeartbeatReply: "told_snapshot",
+}
+"""Messages by which an agent says what it must not forget."""
 FAULTS_SEEN_IN_DISK = frozenset({"disk_full", "sync_error", "corrupt"})
 
 
@@ -391,12 +400,16 @@ class SimulatedWorld:
         send, sender = self.network.send, process.sender
         if not self._watched:
             for target, message in outbox:
+                if type(message) in TOLD_KINDS:
+                    self._tell(process, message)
                 send(sender, target, message)
             return
         for target, message in outbox:
             kind = SENT_KINDS.get(type(message))
             if kind is not None and kind in self._watched:
                 self._trigger(process, kind, getattr(message, "slot", 0))
+            if type(message) in TOLD_KINDS:
+                self._tell(process, message)
             send(sender, target, message)
 
     def _begin_sync(self, process: SimulatedProcess, node: Node) -> None:
@@ -407,6 +420,16 @@ class SimulatedWorld:
             latency_ns += sum(process.sync_extras_ns.values())
         process.blocked = disk.sync_blocks
         self.loop.at(self.loop.now_ns + latency_ns, self._end_sync, process, process.incarnation)
+
+    def _tell(self, process: SimulatedProcess, message: Any) -> None:
+        """Let the oracles know what an agent has told: from now on it must not forget it."""
+        kind = TOLD_KINDS[type(message)]
+        slot = message.durable if kind == "told_snapshot" else getattr(message, "slot", 0)
+        for handler in self._handlers.get(kind, ()):
+            handler(process.id, process.incarnation, self.loop.now_ns, message.ballot, slot, None, None)
+        if self.recording is not None:
+            rows = self.recording.events.setdefault((process.name, process.incarnation), [])
+            rows.append(AgentEvent(self.loop.now_ns, kind, message.ballot, slot))
 
     def _wake(self, process: SimulatedProcess, incarnation: int, at_ns: int) -> None:
         if process.incarnation != incarnation or not process.up or process.wake_ns != at_ns:

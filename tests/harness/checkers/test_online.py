@@ -383,3 +383,103 @@ def test_a_promise_that_was_counted_and_never_given(trace: Trace) -> None:
 def test_one_promise_counted_twice(trace: Trace) -> None:
     trace.lead((1, 0), 0, 1, 2, counted=[0, 0])
     assert trace.rules == ["promise/no-quorum"]
+
+
+# What was told lasts.
+
+
+def test_a_told_vote_is_missing_after_a_restart(trace: Trace) -> None:
+    trace.vote((1, 0), 3, X, 0)
+    trace(0, "told_vote", (1, 0), 3)
+    trace.restart(0, (1, 0), [])
+    assert trace.rules == ["vote/forgotten"]
+
+
+def test_a_told_vote_came_back_older(trace: Trace) -> None:
+    trace.vote((1, 0), 3, X, 0)
+    trace.vote((2, 1), 3, X, 0)
+    trace(0, "told_vote", (2, 1), 3)
+    trace.restart(0, (2, 1), [[3, [1, 0]]])
+    assert trace.rules == ["vote/forgotten"]
+    assert "restarts with a vote at ballot 1.0 in slot 3" in trace.oracles.violations[0].sentence
+
+
+def test_told_votes_may_be_cut_replaced_or_kept(trace: Trace) -> None:
+    trace.vote((1, 0), 3, X, 0)
+    trace.vote((1, 0), 4, X, 0)
+    trace.vote((1, 0), 5, X, 0)
+    for slot in (3, 4, 5):
+        trace(0, "told_vote", (1, 0), slot)
+    trace(0, "cut", None, 3)
+    trace.vote((2, 1), 4, X, 0)
+    trace.restart(0, (2, 1), [[4, [2, 1]], [5, [1, 0]]], floor=3)
+    assert trace.rules == []
+
+
+def test_a_vote_that_nobody_was_told_may_be_lost(trace: Trace) -> None:
+    trace.vote((1, 0), 3, X, 0)
+    trace(1, "told_vote", (1, 0), 3)
+    trace.restart(0, None, [])
+    assert trace.rules == []
+
+
+def test_a_told_promise_is_missing_after_a_restart(trace: Trace) -> None:
+    trace(0, "promised", (2, 1))
+    trace(0, "told_promise", (2, 1))
+    trace.restart(0, (1, 2), [])
+    assert trace.rules == ["promise/forgotten"]
+
+
+def test_a_told_promise_may_have_risen(trace: Trace) -> None:
+    trace(0, "promised", (2, 1))
+    trace(0, "told_promise", (2, 1))
+    trace(0, "promised", (3, 2))
+    trace.restart(0, (3, 2), [])
+    trace.restart(0, (2, 1), [])
+    assert trace.rules == []
+
+
+def test_a_told_vote_is_a_told_promise(trace: Trace) -> None:
+    trace.vote((2, 1), 3, X, 0)
+    trace(0, "told_vote", (2, 1), 3)
+    trace.restart(0, (1, 1), [[3, [2, 1]]])
+    assert trace.rules == ["promise/forgotten"]
+
+
+def test_a_round_that_others_know_is_forgotten(trace: Trace) -> None:
+    trace.lead((3, 0), 1, 2)
+    trace.incarnation[0] = 1
+    trace(0, "recovered_round", (2, 0))
+    assert trace.rules == ["ballot/forgotten"]
+
+
+def test_a_round_that_nobody_knows_may_be_forgotten(trace: Trace) -> None:
+    trace.lead((3, 0), 1, 2)
+    trace(0, "prepare", (4, 0), 1)
+    trace(0, "promised", (4, 0))
+    trace.incarnation[0] = 1
+    trace(0, "recovered_round", (3, 0))
+    assert trace.rules == []
+
+
+def test_a_snapshot_told_durable_is_gone(trace: Trace) -> None:
+    trace(0, "told_snapshot", (1, 0), 20)
+    trace.incarnation[0] = 1
+    trace(0, "started", None, 0, None, {"commit": 10})
+    assert trace.rules == ["snapshot/forgotten"]
+
+
+def test_a_newer_snapshot_than_was_told_is_fine(trace: Trace) -> None:
+    trace(0, "told_snapshot", (1, 0), 20)
+    trace.incarnation[0] = 1
+    trace(0, "started", None, 0, None, {"commit": 30})
+    assert trace.rules == []
+
+
+def test_a_state_restored_from_a_snapshot_is_the_one_it_was_taken_of(trace: Trace) -> None:
+    trace(0, "snapshot", None, 10, None, 77)
+    trace.incarnation[0] = 1
+    trace(0, "restored", None, 10, None, 77)
+    assert trace.rules == []
+    trace(1, "restored", None, 10, None, 78)
+    assert trace.rules == ["decision/states"]
