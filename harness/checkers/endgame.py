@@ -1,10 +1,10 @@
 """Endgame: what can be judged only when a simulated run is over, from what is in memory, at almost no cost.
 
-The online oracles see each step; these see the whole: clients' answers against the agreed log (witness), commands executed
-once (exactly-once), only requested ones chosen (validity), acknowledged writes back after the last power cut (durability),
-progress of every logical client and a settled leadership after the heal (liveness). The cores are those of the offline
-checkers; here they get a ``Case`` that was never on disk. It keeps the first learner of each slot only: that the others
-agree is seen online.
+The online oracles see each step; these see the whole: clients' answers against the agreed log (witness, local reads),
+commands executed once (exactly-once), only requested ones chosen (validity), acknowledged writes back after the last power cut
+(durability), progress of every logical client and a settled leadership after the heal (liveness). The cores are those of the
+offline checkers; here they get a ``Case`` that was never on disk. It keeps the first learner of each slot only: that the
+others agree is seen online.
 
 Does not judge: the black-box view of the history (``linearizability``), evidence of faults (a schedule need not have any).
 """
@@ -17,13 +17,13 @@ from typing import Any
 
 from msgspec.structs import astuple
 
-from harness.checkers import durability, exactly_once, liveness, validity, witness
+from harness.checkers import durability, exactly_once, liveness, local_reads, validity, witness
 from harness.checkers.case import Case, Chosen, Learner
 from harness.record import AgentEvent, Command, FaultEvent, Operation, RecordedRun
 from harness.results import Violation
 from nemesis.plan import Plan
 
-CHECKS = (validity.check, exactly_once.check, durability.check, witness.check, liveness.check)
+CHECKS = (validity.check, exactly_once.check, durability.check, witness.check, local_reads.check, liveness.check)
 
 
 class Ledger:

@@ -233,6 +233,7 @@ class SimulatedWorld:
         self.clients.stop()
         self._await_answers(loop.now_ns + plan.timing.operation_timeout_ns + plan.timing.client_retry_ns)
         self.clients.give_up(loop.now_ns)
+        self._await_stragglers()
         self._bring_up(self.conductor.heal_all)
         furthest = max(self._reached().values(), default=0)
         if plan.final_power_cut:
@@ -312,7 +313,8 @@ class SimulatedWorld:
 
     def _await_stragglers(self) -> None:
         """A learner fetches a page a round trip, and the smallest page holds one slot: what it still lacks it may yet fetch."""
-        reached = self._reached().values()
+        broken = {self.processes[agent].name for agent in self.conductor.broken()}
+        reached = [slot for name, slot in self._reached().items() if name not in broken]
         lacking = max(reached, default=0) - min(reached, default=0)
         round_trip_ns = 2 * (self.plan.network.latency_ns + self.plan.network.jitter_ns)
         if lacking:

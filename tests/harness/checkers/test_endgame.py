@@ -129,3 +129,22 @@ def test_a_learner_that_was_left_broken_may_lag(run: Run) -> None:
     run.ledger.before_cut = {0: 2, 1: 2, 2: 1}
     run.faults.append(FaultEvent(HEALED + 4 * SECOND, "end", 0, "pause", ("r2",), {}))
     assert run.rules == set()
+
+
+@pytest.mark.parametrize(
+    ("value", "slot", "rules"),
+    [
+        ("y", 2, set()),
+        ("x", 1, {"local-reads/version-sank"}),
+        ("x", 2, {"local-reads/value-differs"}),
+    ],
+)
+def test_a_local_read_after_one_of_slot_2(run: Run, value: str, slot: int, rules: set[str]) -> None:
+    for seq, told in ((3, ("y", 2)), (4, (value, slot))):
+        run.history.append(
+            Operation("invoke", HEALED + 10 * seq, CLIENT, seq, "local-read", "k", None, HEALED + 10 * seq)
+        )
+        run.history.append(
+            Operation("ok", HEALED + 10 * seq + 5, CLIENT, seq, "local-read", "k", told[0], 0, 0, None, told[1])
+        )
+    assert run.rules == rules
