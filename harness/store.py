@@ -91,7 +91,10 @@ def environment() -> dict[str, Any]:
 
 
 def find_run(path: Path) -> Path:
-    """The run directory ``path`` names; raises UserError if it is none."""
+    """The run directory ``path`` names; raises UserError if it is none. ``latest`` is what it points at now: the name goes into
+    the report, and will mean another run tomorrow."""
+    if path.is_symlink():
+        path = path.parent / path.readlink()
     if not path.exists():
         raise UserError(f"no such run directory: {path}; `torture list` shows the runs there are")
     if (path / "campaign.json").is_file():

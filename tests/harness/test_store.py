@@ -78,6 +78,14 @@ def test_what_is_no_run_directory_is_told(tmp_path: Path, make: object, message:
         find_run(path)
 
 
+def test_the_newest_run_is_told_by_its_own_name(tmp_path: Path) -> None:
+    run = tmp_path / "torture" / "20260101T000000-7"
+    run.mkdir(parents=True)
+    (run / "plan.json").write_text("{}")
+    link_latest(tmp_path, run)
+    assert find_run(tmp_path / "latest") == run
+
+
 def test_a_plan_is_loaded_from_a_file_or_from_a_run(tmp_path: Path) -> None:
     path = write_plan(tmp_path, Plan(seed=5))
     assert load_plan_or_run(path) == (Plan(seed=5), None)
