@@ -17,7 +17,7 @@ from nemesis.strategies.moves import random_length, unit
 from nemesis.triggers import ordinal
 
 SHORTEST_NS = MILLISECOND
-_MOMENTS = ("appended", "appended", "synced", "promised", "accepted", "sent_accepted", "sent_promise", "snapshot")
+_MOMENTS = ("appended", "appended", "synced", "promised", "accepted", "sent_accepted", "chosen", "leader", "snapshot")
 
 
 def generate(seed: int, frame: Frame) -> Plan:
@@ -52,7 +52,7 @@ def _brink(plan: Plan, draw: Draw, at_ns: int, lasts_ns: int) -> list[Fault]:
         "jitter_ns": spread(draw, unit(plan), 0.0, 1.0),
     }
     away, slowed, doubled = draw() < 0.8, draw() < 0.7, draw() < 0.5
-    kind, whom = choice(draw, ("kill", "pause", "partition")), choice(draw, ("all", "one", "majority"))
+    kind, whom = choice(draw, ("kill", "pause", "partition")), choice(draw, ("all", "one", "leader", "majority"))
     faults = []
     if away:
         faults.append(Fault(kind, "minority", at_ns=at_ns, duration_ns=lasts_ns))

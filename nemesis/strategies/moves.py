@@ -5,7 +5,7 @@ from __future__ import annotations
 from nemesis.draws import Draw, between, choice, weighted
 from nemesis.faults import KINDS, Fault, Parameter
 from nemesis.plan import SECOND, Plan
-from nemesis.strategies.frame import spread
+from nemesis.strategies.frame import spread, stepped
 
 KINDS_AND_WEIGHTS: dict[str, float] = {
     "kill": 3.0,
@@ -90,7 +90,7 @@ def random_params(plan: Plan, draw: Draw, kind: str) -> dict[str, Parameter]:
         case "slow_sync":
             return {"delay_ns": spread(draw, timeout, 0.05, 1.0)}
         case "clock_jump":
-            offset = spread(draw, timeout, 0.5, 5.0)
+            offset = stepped(int(timeout * 0.5 * 60 ** draw()))
             return {"offset_ns": offset if draw() < 0.5 else -offset}
         case "clock_drift":
             return {"rate": round(choice(draw, (0.3, 0.7, 1.5, 3.0)) * (0.8 + 0.4 * draw()), 2)}
