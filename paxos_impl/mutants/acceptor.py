@@ -8,7 +8,7 @@ import msgspec
 
 from paxos_impl.acceptor import Acceptor
 from paxos_impl.log import Checkpoint, PromiseRecord, VoteRecord
-from paxos_impl.messages import NO_BALLOT, Accept, Ballot, PastVote, Prepare, Promise, Value
+from paxos_impl.messages import NO_BALLOT, Accept, Accepted, Ballot, PastVote, Prepare, Promise, Value
 from paxos_impl.mutants.registry import mutant
 
 
@@ -286,6 +286,152 @@ class PromisesAnything(Acceptor):
 class PromiseNotRecovered(Acceptor):
     def recover_promise(self, record: PromiseRecord) -> None:
         pass
+
+
+@mutant(
+    "A29",
+    "a promise tells only the last eight votes",
+    rule="a promise tells every vote",
+    paper="Paxos Made Simple, 2.2, phase 1b",
+    breaks="A",
+    oracle="vote",
+    difficulty="easy",
+)
+class PromiseTellsTheLastEight(Acceptor):
+    def promise_content(self, slot: int) -> list[PastVote]:
+        return super().promise_content(slot)[-8:]
+
+
+@mutant(
+    "A30",
+    "a promise leaves out the slots that the sender's own log knows chosen",
+    rule="a promise tells every vote and every chosen value",
+    paper="Paxos Made Simple, 3",
+    breaks="A",
+    oracle="vote",
+    deployments=("collapsed",),
+)
+class PromiseAboveOwnCommit(Acceptor):
+    def promise_content(self, slot: int) -> list[PastVote]:
+        return super().promise_content(max(slot, self.chosen_in_log() + 1))
+
+
+@mutant(
+    "A31",
+    "a promise does not say that values were cut",
+    rule="a promise tells up to where values were cut",
+    paper="Paxos Made Live, 5.5",
+    breaks="A",
+    oracle="vote",
+)
+class PromiseWithoutFloor(Acceptor):
+    def promise_pages(self, message: Prepare) -> Iterator[Promise]:
+        for page in super().promise_pages(message):
+            yield msgspec.structs.replace(page, floor=0)
+
+
+@mutant(
+    "A32",
+    "of the votes of one batch only the first is logged",
+    rule="a vote is durable before it is said",
+    paper="The Part-Time Parliament, 2.3",
+    breaks="AD",
+    oracle="vote",
+)
+class LogsTheFirstOfABatch(Acceptor):
+    def log_vote(self, ballot: Ballot, slot: int, value: Value) -> None:
+        if not self.context.log.pending:
+            super().log_vote(ballot, slot, value)
+
+
+@mutant(
+    "A33",
+    "recovery keeps the first vote of a slot, not the last",
+    rule="the vote cast last in a slot counts",
+    paper="The Part-Time Parliament, 2.3",
+    breaks="AD",
+    oracle="vote",
+)
+class RecoversTheFirstVote(Acceptor):
+    def recover_vote(self, record: VoteRecord) -> None:
+        first = self.votes.get(record.slot)
+        super().recover_vote(record)
+        if first is not None:
+            self.votes[record.slot] = first
+
+
+@mutant(
+    "A34",
+    "of a promise only the round is logged, not whose it is",
+    rule="ballots belong to one node",
+    paper="The Part-Time Parliament, 2.1, B1",
+    breaks="A",
+    oracle="promise",
+)
+class LogsTheRoundOnly(Acceptor):
+    def log_promise(self, ballot: Ballot) -> None:
+        self.context.log.append(PromiseRecord((ballot[0], 0)))
+
+
+@mutant(
+    "A35",
+    "the checkpoint's promise is the highest ballot voted in",
+    rule="a checkpoint holds all that must not be forgotten",
+    paper="Paxos Made Live, 5.5",
+    breaks="A",
+    oracle="promise",
+    difficulty="hard",
+)
+class CheckpointPromisesTheHighestVote(Acceptor):
+    def checkpoint(self, slot: int, state: bytes, round_: int, chosen: tuple[tuple[int, Value], ...]) -> Checkpoint:
+        made = super().checkpoint(slot, state, round_, chosen)
+        return msgspec.structs.replace(
+            made, promised=max((ballot for ballot, _ in self.votes.values()), default=NO_BALLOT)
+        )
+
+
+@mutant(
+    "A36",
+    "a refused Accept is acknowledged",
+    rule="accept unless a higher ballot was promised",
+    paper="Paxos Made Simple, 2.2",
+    breaks="A",
+    oracle="decision",
+)
+class AcknowledgesWhatItRefuses(Acceptor):
+    def on_accept(self, source: int, message: Accept) -> None:
+        if self.may_accept(message.ballot, message.slot):
+            super().on_accept(source, message)
+        else:
+            self.send(source, Accepted(message.ballot, message.slot))
+
+
+@mutant(
+    "A37",
+    "the log vouches for one slot more than is chosen",
+    rule="every slot up to the logged commit index has its chosen value in the log",
+    paper="Paxos Made Live, 5.5",
+    breaks="A",
+    oracle="decision",
+    deployments=("collapsed",),
+)
+class VouchesForOneMore(Acceptor):
+    def chosen_in_log(self) -> int:
+        return super().chosen_in_log() + 1
+
+
+@mutant(
+    "A38",
+    "the checkpoint forgets the round",
+    rule="lastTried is kept over checkpoints",
+    paper="The Part-Time Parliament, 2.3",
+    breaks="A",
+    oracle="ballot",
+    deployments=("collapsed",),
+)
+class CheckpointWithoutRound(Acceptor):
+    def checkpoint(self, slot: int, state: bytes, round_: int, chosen: tuple[tuple[int, Value], ...]) -> Checkpoint:
+        return super().checkpoint(slot, state, 0, chosen)
 
 
 @mutant(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from paxos_impl.client import ClientSession
+from paxos_impl.client import ClientSession, OutcomeType
 from paxos_impl.learner import Learner
 from paxos_impl.messages import Command, Reply
 from paxos_impl.mutants.registry import mutant
@@ -172,6 +172,48 @@ class AnswersFromTheSession(StateMachine):
 class EvictsTheNewest(StateMachine):
     def session_to_evict(self) -> int:
         return next(reversed(self.sessions))
+
+
+@mutant(
+    "C26",
+    "a retry after silence opens another session",
+    rule="a retry repeats the command under the same session",
+    paper="Ongaro's thesis, 6.3",
+    breaks="X",
+    oracle="witness, exactly-once",
+    difficulty="easy",
+)
+class RetriesUnderAnotherSession(ClientSession):
+    def must_turn_away(self) -> bool:
+        self.session = 0
+        return super().must_turn_away()
+
+
+@mutant(
+    "C27",
+    "an expired session is reported as a failure",
+    rule="fail = it surely did not happen",
+    paper="Ongaro's thesis, 6.3",
+    breaks="L",
+    oracle="witness, linearizability",
+    difficulty="hard",
+)
+class ExpiryIsFailure(ClientSession):
+    def outcome_of_expiry(self) -> OutcomeType:
+        return "fail"
+
+
+@mutant(
+    "C28",
+    "a client forgets which version it read last",
+    rule="local reads never sink",
+    paper="The Part-Time Parliament, 3.3.4",
+    breaks="L",
+    oracle="local-reads",
+)
+class ForgetsTheVersion(ClientSession):
+    def note_version(self, version: int) -> None:
+        pass
 
 
 @mutant(

@@ -239,6 +239,48 @@ class LeaderHeardInTheFuture(Acceptor):
 
 
 @mutant(
+    "E26",
+    "a lost try is repeated under the same ballot",
+    rule="next ballot = a round above every one tried",
+    paper="The Part-Time Parliament, 2.3",
+    breaks="AP",
+    oracle="ballot, liveness",
+    difficulty="easy",
+)
+class RepeatsTheBallot(Proposer):
+    def next_ballot(self) -> Ballot:
+        return self.ballot if self.ballot[0] == self.round else super().next_ballot()
+
+
+@mutant(
+    "E27",
+    "the round logged is the one before",
+    rule="lastTried is durable before its Prepare leaves",
+    paper="The Part-Time Parliament, 2.3",
+    breaks="A",
+    oracle="ballot",
+    difficulty="easy",
+)
+class LogsTheRoundBefore(Proposer):
+    def log_round(self, ballot: Ballot) -> None:
+        super().log_round((ballot[0] - 1, ballot[1]))
+
+
+@mutant(
+    "E28",
+    "after a poll that found no quorum nobody polls again",
+    rule="try after an election timeout without a leader",
+    paper="Paxos Made Simple, 2.4",
+    breaks="P",
+    oracle="liveness",
+)
+class PollsOnce(Proposer):
+    def ask_for_pre_votes(self) -> None:
+        super().ask_for_pre_votes()
+        self.clear_timer("election")
+
+
+@mutant(
     "EQ1",
     "a leader does not care about refusals",
     rule="a leader that sees a higher ballot steps down",

@@ -315,6 +315,62 @@ class FailedCasTakesNoSlot(Replica):
 
 
 @mutant(
+    "L29",
+    "catch-up serves the values one slot too high",
+    rule="catch-up serves the slots asked for",
+    paper="Paxos Made Live, 4.2",
+    breaks="A",
+    oracle="decision",
+    difficulty="easy",
+)
+class ServesOneSlotOff(Learner):
+    def values_to_serve(self, slot: int) -> tuple[Value, ...]:
+        return super().values_to_serve(slot + 1)
+
+
+@mutant(
+    "L30",
+    "a learner that misses values asks itself",
+    rule="ask one peer after the other until nothing is missing",
+    paper="Paxos Made Live, 4.2",
+    breaks="P",
+    oracle="liveness",
+    difficulty="easy",
+    deployments=("collapsed",),
+)
+class AsksItself(Learner):
+    def catch_up_peer(self) -> int:
+        return self.node
+
+
+@mutant(
+    "L31",
+    "a local read does not wait for what its client saw before",
+    rule="local reads never sink",
+    paper="The Part-Time Parliament, 3.3.4",
+    breaks="L",
+    oracle="local-reads",
+)
+class ReadsOlderThanSeen(Learner):
+    def may_read_locally(self, at_least: int) -> bool:
+        return True
+
+
+@mutant(
+    "L32",
+    "compare-and-set takes a deleted key for one never written",
+    rule="a tombstone is a value",
+    paper="the specification of the store",
+    breaks="L",
+    oracle="witness, linearizability",
+    difficulty="easy",
+)
+class TombstoneIsAbsent(KeyValueStore):
+    def matches(self, found: object, expected: object) -> bool:
+        return super().matches(None if isinstance(found, dict) else found, expected)
+
+
+@mutant(
     "LQ1",
     "a second value for a decided slot silently replaces the first",
     rule="chosen is for ever",

@@ -11,9 +11,11 @@ from paxos_impl.messages import (
     Accepted,
     Ballot,
     Command,
+    Nack,
     PastVote,
     Promise,
     Reply,
+    Request,
     Value,
     client_address,
 )
@@ -399,6 +401,132 @@ class ShiftsInherited(Proposer):
             values = [value for _, value in self.inherited]
             slots = [slot for slot, _ in self.inherited]
             self.inherited = type(self.inherited)(zip(slots, values[1:] + values[:1], strict=True))
+
+
+@mutant(
+    "P38",
+    "a node counts itself twice",
+    rule="a quorum counts each acceptor once",
+    paper="The Part-Time Parliament, 2.1, B2",
+    breaks="A",
+    oracle="promise",
+    difficulty="easy",
+    deployments=("collapsed",),
+)
+class CountsItselfTwice(Proposer):
+    def is_quorum(self, members: Collection[int]) -> bool:
+        return len(members) + (self.node in members) >= self.quorum_size
+
+
+@mutant(
+    "P39",
+    "a refusal counts as a promise without votes",
+    rule="only promises count",
+    paper="Paxos Made Simple, 2.2",
+    breaks="A",
+    oracle="promise",
+)
+class CountsRefusals(Proposer):
+    def on_nack(self, source: int, message: Nack) -> None:
+        if self.state == "preparing" and message.ballot == self.ballot:
+            self.on_promise(source, Promise(self.ballot, self.first_slot, True, 0, ()))
+        else:
+            super().on_nack(source, message)
+
+
+@mutant(
+    "P40",
+    "each further promise makes the leader begin anew",
+    rule="phase 1 ends once",
+    paper="Paxos Made Simple, 2.2",
+    breaks="A",
+    oracle="vote",
+    difficulty="easy",
+)
+class LeadsAnewWithEachPromise(Proposer):
+    def counts_promise(self, message: Promise) -> bool:
+        return self.state in ("preparing", "leading") and message.ballot == self.ballot
+
+
+@mutant(
+    "P41",
+    "a new leader does not heed that acceptors have cut values",
+    rule="what an acceptor has cut is chosen",
+    paper="Paxos Made Live, 5.5",
+    breaks="A",
+    oracle="vote",
+    difficulty="easy",
+)
+class IgnoresFloors(Proposer):
+    def heed_floors(self, floors: dict[int, int]) -> None:
+        pass
+
+
+@mutant(
+    "P42",
+    "what waits is added to a value when it is sent again",
+    rule="retransmission repeats the same value",
+    paper="The Part-Time Parliament, 2.1, B1",
+    breaks="A",
+    oracle="vote",
+    difficulty="easy",
+)
+class RetransmitsMore(Proposer):
+    def value_to_retransmit(self, slot: int, proposal: Proposal) -> Value:
+        if self.queue:
+            proposal.value = (*proposal.value, *self.next_batch())
+        return proposal.value
+
+
+@mutant(
+    "P43",
+    "the command that does not fit into a batch is lost",
+    rule="waiting commands are proposed in order of arrival",
+    paper="Paxos Made Simple, 3",
+    breaks="P",
+    oracle="liveness",
+)
+class LosesWhatDoesNotFit(Proposer):
+    def next_batch(self) -> Value:
+        batch = super().next_batch()
+        if self.queue:
+            self.queue.popleft()
+        return batch
+
+
+@mutant(
+    "P44",
+    "a write is acknowledged when it is taken, not when it is chosen",
+    rule="every answer comes from the log",
+    paper="Ongaro's thesis, 6.3",
+    breaks="DL",
+    oracle="durability",
+    difficulty="easy",
+)
+class AnswersWhenTaken(Proposer):
+    def on_request(self, source: int, message: Request) -> None:
+        super().on_request(source, message)
+        command = message.command
+        if command.f == "write" and self.is_in_progress(command):
+            self.send(client_address(command.client), Reply(command.client, command.seq, "ok", None, self.node))
+
+
+@mutant(
+    "P45",
+    "pages of a promise with one slot between them count as whole",
+    rule="promises count only when all their pages are there",
+    paper="Paxos Made Simple, 2.2, phase 1b",
+    breaks="A",
+    oracle="vote",
+    difficulty="hard",
+)
+class OverlooksAGapBetweenPages(PromiseBook):
+    def told(self, source: int) -> int:
+        told = self.first_slot
+        for start, behind in sorted(self.pages[source].items()):
+            if start <= told + 1:
+                told = max(told, behind)
+        return told
 
 
 @mutant(

@@ -8,7 +8,7 @@ from paxos_impl.kv import KeyValueStore
 from paxos_impl.learner import Learner
 from paxos_impl.log import Log
 from paxos_impl.mutants.registry import mutant
-from paxos_impl.sessions import StateImage, StateMachine
+from paxos_impl.sessions import Session, StateImage, StateMachine
 
 
 @mutant(
@@ -213,6 +213,49 @@ class RestoresKnownKeys(KeyValueStore):
     def restore(self, snapshot: dict[str, object]) -> None:
         known = self.data
         super().restore({key: value for key, value in snapshot.items() if not known or key in known})
+
+
+@mutant(
+    "N13",
+    "snapshots leave out tombstones",
+    rule="a snapshot holds the whole state",
+    paper="Paxos Made Live, 5.5",
+    breaks="RL",
+    oracle="decision",
+    difficulty="easy",
+)
+class SnapshotWithoutTombstones(KeyValueStore):
+    def snapshot(self) -> dict[str, object]:
+        return {key: value for key, value in super().snapshot().items() if not isinstance(value, dict)}
+
+
+@mutant(
+    "N14",
+    "snapshots sort the sessions: which was unused for longest is forgotten",
+    rule="sessions are part of every snapshot",
+    paper="Ongaro's thesis, 6.3",
+    breaks="R",
+    oracle="decision",
+)
+class SnapshotSortsSessions(StateMachine):
+    def image(self, slot: int, outcomes: int) -> bytes:
+        return msgspec.msgpack.encode(
+            StateImage(slot, outcomes, self.store.snapshot(), dict(sorted(self.sessions.items())))
+        )
+
+
+@mutant(
+    "N15",
+    "snapshots keep sessions without their results",
+    rule="sessions are part of every snapshot",
+    paper="Ongaro's thesis, 6.3",
+    breaks="LX",
+    oracle="decision",
+)
+class SnapshotWithoutResults(StateMachine):
+    def image(self, slot: int, outcomes: int) -> bytes:
+        bare = {client: Session(one.id, one.seq, None) for client, one in self.sessions.items()}
+        return msgspec.msgpack.encode(StateImage(slot, outcomes, self.store.snapshot(), bare))
 
 
 @mutant(

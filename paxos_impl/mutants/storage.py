@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from paxos_impl.gate import Gate
-from paxos_impl.log import AnyRecord, Log
-from paxos_impl.messages import Accepted, AnyMessage, Heartbeat, Prepare, Promise, Reply
+from paxos_impl.log import AnyRecord, Checkpoint, Log
+from paxos_impl.messages import Accepted, AnyMessage, Heartbeat, Prepare, Promise, Reply, Vote
 from paxos_impl.mutants.registry import mutant
 
 
@@ -221,6 +221,66 @@ class KeepsTornTail(Log):
 class RecordsForgetDurable(Log):
     def frame(self, record: AnyRecord, offset: int, durable: int) -> bytes:
         return super().frame(record, offset, 0)
+
+
+@mutant(
+    "S28",
+    "recovery drops the last record",
+    rule="the log is read to its end",
+    paper="Paxos Made Live, 5.5",
+    breaks="AD",
+    oracle="vote, promise",
+    difficulty="easy",
+)
+class DropsTheLastRecord(Log):
+    def recover(self) -> tuple[Checkpoint, list[AnyRecord]]:
+        checkpoint, records = super().recover()
+        return checkpoint, records[:-1]
+
+
+@mutant(
+    "S29",
+    "one sync lets go all that waits, also what came while it ran",
+    rule="durability rule",
+    paper="Paxos Made Live, 4.1",
+    breaks="D",
+    oracle="vote, durability",
+    seen_in="worlds with power cuts",
+)
+class ReleasesTooMuch(Gate):
+    def release_durable(self) -> None:
+        while self.held:
+            _, target, message = self.held.popleft()
+            self._release(target, message)
+
+
+@mutant(
+    "S30",
+    "votes told to learners do not wait for the log",
+    rule="durability rule",
+    paper="Paxos Made Live, 4.1",
+    breaks="D",
+    oracle="vote, durability",
+    seen_in="worlds with power cuts",
+    deployments=("classic",),
+)
+class VotesToLearnersBeforeSync(Gate):
+    def may_leave(self, message: AnyMessage, offset: int) -> bool:
+        return isinstance(message, Vote) or super().may_leave(message, offset)
+
+
+@mutant(
+    "S31",
+    "while a checkpoint is written nothing waits for the log",
+    rule="durability rule",
+    paper="Paxos Made Live, 4.1",
+    breaks="AD",
+    oracle="vote, promise",
+    seen_in="worlds with power cuts",
+)
+class CheckpointOpensTheGate(Gate):
+    def may_leave(self, message: AnyMessage, offset: int) -> bool:
+        return self.log.checkpointing or super().may_leave(message, offset)
 
 
 @mutant(

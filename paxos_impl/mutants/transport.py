@@ -58,6 +58,21 @@ class TakesNewForStale(Replica):
 
 
 @mutant(
+    "T22",
+    "who restarted less often than another is taken for stale",
+    rule="a message of an earlier life is dead",
+    paper="Paxos Made Live, 4.1",
+    breaks="P",
+    oracle="liveness",
+    difficulty="easy",
+    deployments=("collapsed",),
+)
+class ComparesIncarnationsOfOthers(Replica):
+    def is_stale(self, source: int, incarnation: int) -> bool:
+        return super().is_stale(source, incarnation) or incarnation < max(self.incarnations.values(), default=0)
+
+
+@mutant(
     "TQ1",
     "messages of an earlier incarnation are accepted",
     rule="a message of an earlier life of its sender is dead",
