@@ -239,7 +239,8 @@ class Acceptor(Agent):
         """The vote cast last in a slot counts, and is a promise too."""
         if record.slot > self.floor:
             self.votes[record.slot] = (record.ballot, record.value)
-        self.promised = max(self.promised, record.ballot)
+        if record.ballot > self.promised:
+            self.promised = record.ballot
 
     def recover(self, checkpoint: Checkpoint, records: list[AnyRecord]) -> None:
         """Take up the promise and the votes of all earlier incarnations, in the order they were logged."""

@@ -31,7 +31,8 @@ from paxos_impl.messages import NO_BALLOT, Ballot, Value
 
 MAGIC = b"PxL\x01"
 _HEAD = struct.Struct("<4sIIQQ")
-_BODY = struct.Struct("<QQ")
+_START, _BODY = struct.Struct("<4sII"), struct.Struct("<QQ")
+"""The two parts of a head: the checksum covers the second one and the payload."""
 HEAD_BYTES = _HEAD.size
 
 
@@ -125,16 +126,15 @@ class Log:
 
     def append(self, record: AnyRecord) -> None:
         """Add a record; it reaches the operating system with the next ``flush``."""
-        data = self.frame(record, self.end, max(self.durable, 0))
+        data = self.frame(record, self.end, self.durable if self.durable > 0 else 0)
         self.pending.append(data)
         self.end += len(data)
 
     def frame(self, record: AnyRecord, offset: int, durable: int) -> bytes:
         """A record as it stands in the file; ``durable`` tells recovery what must not be missing."""
         payload = _encode(record)
-        body = _BODY.pack(offset, durable)
-        crc = zlib.crc32(payload, zlib.crc32(body))
-        return _HEAD.pack(MAGIC, len(payload), crc, offset, durable) + payload
+        body = _BODY.pack(offset, durable) + payload
+        return _START.pack(MAGIC, len(payload), zlib.crc32(body)) + body
 
     def flush(self) -> bool:
         """Hand appended records to the operating system; False if there were none. Raises StorageFault."""
@@ -186,7 +186,8 @@ class Log:
     def end_sync(self) -> int | None:
         """The flush is finished. Returns the slot of a checkpoint that has just become durable, else None."""
         assert self._covered is not None
-        self.durable = max(self.durable, self._covered)
+        if self._covered > self.durable:
+            self.durable = self._covered
         self._covered = None
         return self._end_checkpoint_step()
 
@@ -328,7 +329,8 @@ class Log:
                     self.durable = self.durable_after_recovery(known, bad)
                     return records
                 record, durable, size = found
-                known = max(known, durable)
+                if durable > known:
+                    known = durable
                 records.append(record)
                 position += size
             base += position

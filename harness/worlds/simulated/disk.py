@@ -107,7 +107,7 @@ class SimulatedDisk:
                 del file.data[file.durable :]
             raise OSError(errno.EIO, "input/output error (injected)")
         for file, size in syncing:
-            durable = max(file.durable, min(size, len(file.data)))
+            durable = min(size, len(file.data))
             if durable > file.durable:
                 file.earlier.append(file.durable)
                 file.durable = durable
