@@ -702,7 +702,7 @@ class Decisions:
         if known is not None and known[0] is not value and value is not None and known[0] != value:
             self._differs("decision/not-chosen", "applies", agent, inc, time_ns, slot, value, known)
         position = self.position.get(agent)
-        if position is not None and position[0] == inc and position[1] + 1 != slot:
+        if position is not None and position[1] + 1 != slot and position[0] == inc:
             self.sink.add(
                 "decision/order",
                 f"{self.sink.name(agent)} (incarnation {inc}) applies slot {slot}, its state is of slot {position[1]}",
