@@ -70,6 +70,14 @@ class Interrupts(Acceptor):
 """
 
 
+@pytest.fixture(autouse=True)
+def _ctrl_c_is_what_it_was() -> Iterator[None]:
+    """An interrupted campaign lets the next Ctrl-C end the program: here that would be the tests."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def small(seed: int, mutant: Plant | None = None, *faults: Fault) -> Task:
     """A schedule of some milliseconds."""
     plan = Plan(
@@ -229,7 +237,7 @@ def test_a_planted_bug_of_a_file_travels_by_its_text(tmp_path: Path) -> None:
     (row,) = run_batch([small(0)], texts={f"{tmp_path}/elsewhere.py": PLANTED})
     task = small(0, Plant(name, hash_of(find(name))))
     assert not Path(tmp_path, "elsewhere.py").exists()
-    assert run_task(task).digest != row.digest
+    assert any(run_task(task).digest != row.digest for _ in range(20))  # by chance it may do what is right
 
 
 def test_the_first_difference_is_named() -> None:
