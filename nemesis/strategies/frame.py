@@ -110,7 +110,8 @@ def last_blow(plan: Plan, draw: Draw) -> list[Fault]:
     if plan.heal == "all":
         return []
     at_ns = plan.duration_ns - spread(draw, plan.timing.election_timeout_ns, 0.1, 3.0)
-    target = choice(draw, ("leader", "leader", "one", "minority"))
+    roles = ("role:proposer", "role:learner") if plan.cluster.deployment == "classic" else ("one", "minority")
+    target = choice(draw, ("leader", "leader", "one", "minority", *roles))
     kind = choice(draw, ("kill", "pause", "partition", "partition", "partition"))
     shape = choice(draw, ("isolate", "one_way", "one_way"))
     params: dict[str, Parameter] = {"shape": shape} if kind == "partition" else {}

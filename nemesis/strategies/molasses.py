@@ -2,7 +2,8 @@
 
 Progress under faults is owed to nobody; progress after them is. Long hardship is what drives timers, backoffs, retries and
 queues to where they may get stuck: elections that fail again and again, requests repeated over and over, answers that come
-when nobody waits any more. When all is healed, or only a bare majority, none of that may be left.
+when nobody waits any more. When all is healed, or only a bare majority, none of that may be left. Such plans may be long:
+a cluster that stands still costs few events.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ def generate(seed: int, frame: Frame) -> Plan:
     plan = framed(seed, "molasses", frame)
     draw = stream(f"{seed}/molasses")
     heal = "majority" if draw() < 0.5 else plan.heal
-    plan = msgspec.structs.replace(plan, heal=heal)
+    longer = choice(draw, (1, 1, 3)) if frame.duration_ns is None else 1
+    plan = msgspec.structs.replace(plan, heal=heal, duration_ns=plan.duration_ns * longer)
     faults: list[Fault] = []
     for kind in sample(draw, _HARDSHIPS, between(draw, 1, 3)):
         begin_ns = min(spread(draw, plan.duration_ns, 0.0, 0.8), plan.duration_ns - 1)
@@ -46,9 +48,9 @@ def _lost_elections(plan: Plan, draw: Draw) -> list[Fault]:
     faults = []
     for number in range(first, last + 1):
         late: dict[str, Parameter] = {"delay_ns": spread(draw, unit(plan), 0.5, 3.0), "jitter_ns": 0, "way": "in"}
-        lost: dict[str, Parameter] = {"probability": round(0.5 + 0.5 * draw(), 2), "way": "in"}
+        lost: dict[str, Parameter] = {"probability": choice(draw, (1.0, 1.0, 0.8)), "way": "in"}
         kind, params = choice(draw, (("drop", lost), ("drop", lost), ("delay", late)))
-        length_ns = spread(draw, unit(plan), 0.5, 2.5)
+        length_ns = spread(draw, unit(plan), 0.5, choice(draw, (2.5, 10.0)))
         faults.append(Fault(kind, "it", trigger=f"{ordinal(number)} prepare", duration_ns=length_ns, params=params))
     return faults
 

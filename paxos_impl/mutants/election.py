@@ -111,8 +111,8 @@ class NoPreVote(Proposer):
     "election timeouts are fixed and equal",
     rule="election timeouts are drawn anew each time",
     paper="Paxos Made Simple, 2.4",
-    breaks="P",
-    oracle="liveness",
+    breaks="",
+    equivalent="of candidates of one round the one of the highest node is promised by all and wins; the others wait anew",
 )
 class EqualTimeouts(Proposer):
     def election_wait_ns(self) -> int:

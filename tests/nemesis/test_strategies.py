@@ -59,7 +59,7 @@ def test_what_the_frame_gives_is_kept() -> None:
 
 def test_random_plans_are_short_and_of_three_or_five_in_both_deployments() -> None:
     plans = [generate("portfolio", seed) for seed in range(200)]
-    assert all(SECOND <= plan.duration_ns <= 3 * SECOND for plan in plans)
+    assert all(SECOND <= plan.duration_ns <= 3 * SECOND for plan in plans if plan.strategy != "molasses")
     assert {plan.cluster.deployment for plan in plans} == {"collapsed", "classic"}
     assert {plan.cluster.nodes for plan in plans if plan.cluster.deployment == "collapsed"} == {3, 5}
 
