@@ -47,14 +47,15 @@ class KeyValueStore:
         return list(found) if isinstance(found, list) else found
 
     def write(self, key: str, value: Any) -> None:
-        """The value replaces whatever is there, also a tombstone."""
-        self.data[key] = value
+        """The value replaces whatever is there, also a tombstone. A list is copied: the log keeps the command as it was, though
+        something is appended here later."""
+        self.data[key] = list(value) if isinstance(value, list) else value
 
     def compare_and_set(self, key: str, expected: Any, value: Any) -> list[Any]:
         """Changes the key only if it holds ``expected``, and tells what was found either way."""
         found = self.read(key)
         if self.matches(found, expected):
-            self.data[key] = value
+            self.write(key, value)
             return [True, found]
         return [False, found]
 

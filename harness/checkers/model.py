@@ -45,7 +45,7 @@ class KeyValueModel:
         """Execute and answer. ValueError if ``f`` is not of the model."""
         found = self.state.get(key)
         if f == "read":
-            return Outcome(value=list(found) if isinstance(found, list) else found)
+            return Outcome(value=found)
         if f == "write":
             self.state[key] = value
             return Outcome(value=value)
@@ -58,12 +58,10 @@ class KeyValueModel:
             self.state[key] = {"tombstone": value}
             return Outcome(value=value)
         if f == "append":
-            if isinstance(found, list):
-                found.append(value)
-                del found[:-LIST_BOUND]
-            else:
-                found = self.state[key] = [value]
-            return Outcome(value=value, seen=len(found))
+            # A new list: the old one may be a value of the record, or an answer given.
+            items = [*found[1 - LIST_BOUND :], value] if isinstance(found, list) else [value]
+            self.state[key] = items
+            return Outcome(value=value, seen=len(items))
         raise ValueError(f"the model of the store knows no function {f!r}; it knows {', '.join(sorted(KNOWN))}")
 
 

@@ -37,6 +37,17 @@ def test_compare_and_set_tells_what_it_found() -> None:
     assert run(store, "cas", value="c", expected={"tombstone": "d"}) == [True, {"tombstone": "d"}]
 
 
+@pytest.mark.parametrize("f", ["write", "cas"])
+def test_a_chosen_command_does_not_change_with_the_store(f: str) -> None:
+    """It stands in the log, and is told again to whoever missed it."""
+    store = KeyValueStore()
+    command = Command(1, 1, 1, f, "k", ["a"])
+    store.execute(command)
+    run(store, "append", value="b")
+    assert command.value == ["a"]
+    assert run(store, "read") == ["a", "b"]
+
+
 @pytest.mark.parametrize("f", ["read", "cas"])
 def test_a_result_does_not_change_with_the_store(f: str) -> None:
     """It is remembered by the session, is in snapshots, and may still be on its way."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness.checkers.model import shown
+from harness.checkers.model import LIST_BOUND, KeyValueModel, shown
 
 
 @pytest.mark.parametrize(
@@ -21,3 +21,20 @@ from harness.checkers.model import shown
 )
 def test_a_value_in_a_sentence_is_short_and_tells_which_it_is(value: Any, text: str) -> None:
     assert shown(value) == text
+
+
+def test_values_and_answers_do_not_change_with_the_store() -> None:
+    model, written = KeyValueModel(), ["a"]
+    model.step("write", "k", written, None)
+    answer = model.step("read", "k", None, None).value
+    model.step("append", "k", "b", None)
+    assert (written, answer) == (["a"], ["a"])
+    assert model.step("read", "k", None, None).value == ["a", "b"]
+
+
+def test_lists_are_bounded_as_those_of_the_store() -> None:
+    model = KeyValueModel()
+    for number in range(LIST_BOUND + 2):
+        length = model.step("append", "k", number, None).seen
+    assert length == LIST_BOUND
+    assert model.step("read", "k", None, None).value[0] == 2
