@@ -10,6 +10,10 @@ import click
 from harness.commands.options import emit, json_option, store_option
 
 WHAT = ("runs", "strategies", "mutants", "faults", "checks")
+LEGENDS = {
+    "mutants": "breaks: A agreement, V validity, I integrity or order, D durability, L linearizability, X exactly-once,\n"
+    "P progress, R replicas diverge. equivalent: harmless on its own. Plant one with --mutant ID; docs/mutants.md tells more.",
+}
 
 
 @click.command()
@@ -40,6 +44,8 @@ def command(what: str, store: Path, as_json: bool) -> int:
             for place, (column, width) in enumerate(zip(columns, widths, strict=True))
         ]
         click.echo("  ".join(cells).rstrip())
+    if what in LEGENDS:
+        click.echo(f"\n{LEGENDS[what]}", err=True)
     return 0
 
 
@@ -55,7 +61,7 @@ def _runs(store: Path) -> list[dict[str, Any]]:
             results = read_results(run)
             verdict, sentence = str(results.verdict), results.sentence
         except Exception:
-            verdict, sentence = "-", "not judged yet: `torture check` judges it"
+            verdict, sentence = "-", f"not judged yet: `torture check {run}` judges it"
         rows.append({"run": str(run), "verdict": verdict, "sentence": sentence})
     return rows
 
