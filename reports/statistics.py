@@ -10,6 +10,7 @@ Rules
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -124,6 +125,9 @@ class RatioInterval(msgspec.Struct, frozen=True):
         return self.low > 1.0 + self.floor
 
 
+PAIRS_AT_LEAST = 5
+
+
 def paired_ratio(
     base: Sequence[float | None],
     head: Sequence[float | None],
@@ -138,29 +142,99 @@ def paired_ratio(
     None is a censored value (never recovered): infinite; a pair censored on both sides has ratio 1. The lower and upper
     bound are each one-sided at ``confidence``. Raises ValueError for unequal or fewer than 5 pairs, and values <= 0.
     """
-    if len(base) != len(head):
-        raise ValueError(f"paired_ratio: {len(base)} base values but {len(head)} head values; pairs need both")
-    if len(base) < 5:
-        raise ValueError(f"paired_ratio: {len(base)} pairs cannot bear an interval; give at least 5")
+    _check_pairs(base, head)
     logs = np.array([_log_ratio(before, after) for before, after in zip(base, head, strict=True)])
     draws = np.random.Generator(np.random.PCG64(seed)).integers(0, len(logs), size=(resamples, len(logs)))
     middles = _median_of_rows(np.sort(logs[draws], axis=1))
-    low, high = np.quantile(middles, [1.0 - confidence, confidence], method="nearest")
-    beyond = int((middles <= math.log1p(floor)).sum())
+    return _interval(float(_median_of_rows(np.sort(logs)[None, :])[0]), middles, floor, confidence, len(logs))
+
+
+def paired_mean_ratio(
+    base: Sequence[float],
+    head: Sequence[float],
+    *,
+    floor: float,
+    confidence: float = 0.95,
+    resamples: int = 4000,
+    seed: int = 0,
+) -> RatioInterval:
+    """As ``paired_ratio``, with the geometric mean over pairs: for many pairs without censored values, of which a change
+    may touch a few."""
+    _check_pairs(base, head)
+    logs = np.array([_log_ratio(before, after) for before, after in zip(base, head, strict=True)])
+    means = _weights(len(logs), resamples, seed) @ logs / len(logs)
+    return _interval(float(logs.mean()), means, floor, confidence, len(logs))
+
+
+def pooled_ratio(
+    base: Sequence[tuple[float, float]],
+    head: Sequence[tuple[float, float]],
+    *,
+    floor: float,
+    confidence: float = 0.95,
+    resamples: int = 4000,
+    seed: int = 0,
+) -> RatioInterval:
+    """A share of all pairs together, head / base, where larger is worse; each value is (part, whole).
+
+    For shares that are 0 in many pairs. Half a part is added to both sides, so that 0 can be compared. The bootstrap is
+    over pairs. Raises ValueError for unequal or fewer than 5 pairs, or if a side holds nothing.
+    """
+    _check_pairs(base, head)
+    before, after = np.array(base, dtype=np.float64), np.array(head, dtype=np.float64)
+    if not before[:, 1].sum() > 0 or not after[:, 1].sum() > 0:
+        raise ValueError("pooled_ratio: a side holds nothing; a share needs a whole")
+    weights = _weights(len(before), resamples, seed)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = _log_share(weights @ after) - _log_share(weights @ before)
+    estimate = _log_share(after.sum(axis=0)[None, :]) - _log_share(before.sum(axis=0)[None, :])
+    return _interval(float(estimate[0]), np.where(np.isnan(logs), 0.0, logs), floor, confidence, len(before))
+
+
+def _log_share(sums: Floats) -> Floats:
+    return np.asarray(np.log(sums[:, 0] + 0.5) - np.log(sums[:, 1]), dtype=np.float64)
+
+
+def _check_pairs(base: Sequence[object], head: Sequence[object]) -> None:
+    if len(base) != len(head):
+        raise ValueError(f"{len(base)} base values but {len(head)} head values; pairs need both")
+    if len(base) < PAIRS_AT_LEAST:
+        raise ValueError(f"{len(base)} pairs cannot bear an interval; give at least {PAIRS_AT_LEAST}")
+
+
+@functools.lru_cache(maxsize=8)
+def _weights(pairs: int, resamples: int, seed: int) -> Floats:
+    """How often each pair is drawn in each resample: shape (resamples, pairs)."""
+    draws = np.random.Generator(np.random.PCG64(seed)).integers(0, pairs, size=(resamples, pairs))
+    places = draws + pairs * np.arange(resamples)[:, None]
+    return np.bincount(places.ravel(), minlength=pairs * resamples).reshape(resamples, pairs).astype(np.float64)
+
+
+def _interval(estimate: float, logs: Floats, floor: float, confidence: float, pairs: int) -> RatioInterval:
+    """From the logarithms of the ratio and of its resamples."""
+    low, high = np.quantile(logs, [1.0 - confidence, confidence], method="nearest")
+    beyond = int((logs <= math.log1p(floor)).sum())
     return RatioInterval(
-        ratio=_exp(float(_median_of_rows(np.sort(logs)[None, :])[0])),
+        ratio=_exp(estimate),
         low=_exp(float(low)),
         high=_exp(float(high)),
         floor=floor,
-        p_value=(beyond + 1) / (resamples + 1),
-        pairs=len(logs),
+        p_value=(beyond + 1) / (len(logs) + 1),
+        pairs=pairs,
     )
+
+
+def sign_test(base_only: int, head_only: int) -> float:
+    """One-sided p-value that head shows something more often than base, from the pairs in which only one of both did."""
+    trials = base_only + head_only
+    at_least = sum(math.comb(trials, count) for count in range(head_only, trials + 1))
+    return float(at_least / 2**trials)
 
 
 def _log_ratio(before: float | None, after: float | None) -> float:
     for value in (before, after):
         if value is not None and not value > 0:
-            raise ValueError(f"paired_ratio: {value} is not a positive value; a ratio needs positive numbers")
+            raise ValueError(f"{value} is not a positive value; a ratio needs positive numbers")
     if before is None and after is None:
         return 0.0
     if after is None:

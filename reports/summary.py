@@ -79,7 +79,7 @@ def _blocks(model: RunModel) -> Iterator[str]:
         yield f"Planted bug {code(results.mutant, 60)}: a violation is expected."
     facts = reproduce(model)
     yield f"Reproduce: {code(facts['command'], 600)}"
-    yield _table(("", "", ""), [(name, f"**{value}**", about) for name, value, about in headline(model)])
+    yield table(("", "", ""), [(name, f"**{value}**", about) for name, value, about in headline(model)])
     if results:
         for check in results.checks:
             yield from _check(model, check)
@@ -97,7 +97,7 @@ def _blocks(model: RunModel) -> Iterator[str]:
             )
             for fault in model.faults[:FAULTS_AT_MOST]
         ]
-        yield _table(("#", "kind", "targets", "begin", "landed", "recovery", "evidence"), rows)
+        yield table(("#", "kind", "targets", "begin", "landed", "recovery", "evidence"), rows)
         if len(model.faults) > FAULTS_AT_MOST:
             yield f"{FAULTS_AT_MOST} of {count(len(model.faults), 'fault')}."
     if model.warnings:
@@ -131,6 +131,7 @@ def code(value: object, limit: int) -> str:
     return f"{fence}{pad}{words}{pad}{fence}"
 
 
-def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """A Markdown table of cells that are Markdown already."""
     lines = [head, tuple("---" for _ in head), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)

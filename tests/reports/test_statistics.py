@@ -14,7 +14,10 @@ from reports.statistics import (
     availability,
     censored_quantile,
     holm,
+    paired_mean_ratio,
     paired_ratio,
+    pooled_ratio,
+    sign_test,
     window_width_ns,
     windowed_counts,
     windowed_quantiles,
@@ -142,3 +145,33 @@ def test_holm_shares_one_error_among_all() -> None:
     assert holm({"a": 0.01, "b": 0.04, "c": 0.03}) == {"a": True, "b": False, "c": False}
     assert holm({"a": 0.01, "b": 0.02, "c": 0.03}) == {"a": True, "b": True, "c": True}
     assert holm({}) == {}
+
+
+def test_the_mean_over_pairs_sees_what_touches_some_and_the_median_does_not() -> None:
+    base = [10.0] * 40
+    head = [20.0 if place % 3 == 0 else 10.0 for place in range(40)]
+    assert paired_mean_ratio(base, head, floor=0.05).worse
+    assert not paired_ratio(base, head, floor=0.05).worse
+
+
+def test_equal_pairs_have_ratio_one_and_no_width() -> None:
+    found = paired_mean_ratio([3.0, 5.0, 7.0, 9.0, 1.0], [3.0, 5.0, 7.0, 9.0, 1.0], floor=0.05)
+    assert (found.low, found.ratio, found.high, found.worse) == (1.0, 1.0, 1.0, False)
+
+
+def test_a_share_is_pooled_over_pairs_also_where_most_hold_none() -> None:
+    base = [(0, 100)] * 20 + [(50, 100)] * 20
+    head = [(0, 100)] * 20 + [(65, 100)] * 20
+    assert pooled_ratio(base, head, floor=0.05).ratio == pytest.approx(1.3, abs=0.01)
+    assert pooled_ratio(base, head, floor=0.05).worse
+    assert not pooled_ratio(head, base, floor=0.05).worse
+    assert not pooled_ratio([(0, 100)] * 9, [(0, 100)] * 9, floor=0.05).worse
+    with pytest.raises(ValueError, match="holds nothing"):
+        pooled_ratio([(0, 0)] * 9, [(0, 100)] * 9, floor=0.05)
+
+
+def test_the_sign_test_is_that_of_a_fair_coin() -> None:
+    assert sign_test(0, 5) == 1 / 32
+    assert sign_test(5, 0) == 1.0
+    assert sign_test(0, 0) == 1.0
+    assert sign_test(1, 9) == pytest.approx(11 / 1024)
