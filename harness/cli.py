@@ -1,7 +1,7 @@
 """The command line, ``torture``. One module for each command, imported when it is used: ``--help`` answers at once.
 
-Exit codes: 0 pass, 1 a violation, 2 wrong usage or a bad file, 3 inconclusive or not reproduced, 70 the harness broke,
-130 interrupted.
+Exit codes: 0 pass, 1 a violation, 2 wrong usage or a bad file, 3 inconclusive or not reproduced, 4 worse than the
+baseline, 70 the harness broke, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "report": ("harness.commands.report", "Write the report of a run again."),
     "list": ("harness.commands.list", "List runs, strategies, planted bugs, faults or checks."),
     "matrix": ("harness.commands.matrix", "Measure which planted bugs are found, and how fast."),
+    "gate": ("harness.commands.gate", "Compare this code with the baseline, in virtual time; fail if it is worse."),
+    "compare": ("harness.commands.compare", "Compare two revisions, or what was recorded of them."),
     "doctor": ("harness.commands.doctor", "Tell what this machine can do."),
 }
 
@@ -57,7 +59,7 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    epilog="Exit codes: 0 pass, 1 violation, 2 usage, 3 inconclusive, 70 harness broke, 130 interrupted.",
+    epilog="Exit codes: 0 pass, 1 violation, 2 usage, 3 inconclusive, 4 regression, 70 harness broke, 130 interrupted.",
 )
 @click.version_option(package_name="paxos-torture", prog_name="torture")
 def torture() -> None:
