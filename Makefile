@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
 .DEFAULT_GOAL := help
-.PHONY: help torture test test-slow check format bench nightly power clean
+.PHONY: help torture test test-slow check format gate baseline bench nightly power clean
 
 help: ## print this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -39,6 +39,12 @@ check: $(STAMP) ## format, lint and types
 format: $(STAMP) ## format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+gate: $(STAMP) ## compare this code with the baseline, in virtual time (about a minute)
+	@$(BIN)/torture gate --jobs $(JOBS)
+
+baseline: $(STAMP) ## make this code the baseline of the gate (about a minute); commit what it writes
+	@$(BIN)/torture gate --write-baseline --jobs $(JOBS)
 
 bench: $(STAMP) ## measure speed side by side with other systems (about ten minutes)
 	@$(BIN)/python -c 'import paxos, pysyncobj' 2>/dev/null || \
