@@ -6,7 +6,8 @@ Rules
   after which nothing succeeded while the load went on never recovered; it has no such time and is counted instead.
   Faults from the very begin to the end are the weather, not an episode.
 * *Latency* is that of operations that succeeded and were wanted before the final heal, from when they were wanted.
-* *Messages* are those between agents while the load lasts; a *decision* is a slot that some learner learned.
+* *Messages* are those between agents before the final heal (the load is lighter afterwards); a *decision* is a slot that some
+  learner learned by then.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def measure(plan: Plan) -> Measured:
         p99_ns=latencies[(99 * len(latencies) - 1) // 100] if latencies else 0,
         with_latency=int(bool(latencies)),
         messages=messages[0],
-        decisions=len(world.ledger.log),
+        decisions=sum(chosen.time_ns <= run.healed_ns for chosen in world.ledger.log.values()),
         wanted=wanted + world.clients.shed,
         succeeded=len(latencies),
     )
@@ -72,9 +73,9 @@ def measure(plan: Plan) -> Measured:
 
 
 def _count_messages(world: SimulatedWorld) -> list[int]:
-    """One number that counts on while the world runs: messages from agent to agent until the load stops."""
+    """One number that counts on while the world runs: messages from agent to agent before the final heal."""
     counted = [0]
-    until_ns = world.plan.duration_ns + world.plan.settle_ns
+    until_ns = world.plan.duration_ns
 
     def count(source: int, target: int, message: Any, arrivals: Any) -> None:
         if source < FIRST_CLIENT_ADDRESS and target < FIRST_CLIENT_ADDRESS and world.loop.now_ns <= until_ns:

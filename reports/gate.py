@@ -179,7 +179,7 @@ VIRTUAL: tuple[VirtualMetric, ...] = (
     ),
     VirtualMetric(
         MESSAGES,
-        "between agents, while the load lasts, for each slot that some learner learned",
+        "between agents before the final heal, for each slot that some learner had learned by then",
         0.03,
         lambda one: one.messages / one.decisions if one.messages and one.decisions else None,
         lambda value: f"{value:.2f}",
