@@ -31,8 +31,12 @@ def kill() -> Trial:
     return done
 
 
+def broken(*rules: str) -> Try:
+    return Try(rules[0], "a sentence", "", rules)
+
+
 def seen_when_planted(plan: Plan) -> Try:
-    return Try("agreement", "two values", "") if plan.mutant is not None else NOTHING
+    return broken("decision/two-values") if plan.mutant is not None else NOTHING
 
 
 def test_the_plan_of_a_kill_kills_again(kill: Trial) -> None:
@@ -45,7 +49,15 @@ def test_a_kill_is_shrunk_and_confirmed(kill: Trial) -> None:
     done = confirm(kill, in_lockstep=simulated, freely=seen_when_planted)
     assert done.lockstep and done.rule == kill.rule
     assert done.plan is not None and done.faults == len(done.plan.faults) <= done.faults_before
-    assert (done.free_tries, done.free_rule) == (1, "agreement")
+    assert (done.free_tries, done.free_rule) == (1, "decision/two-values")
+
+
+def test_a_busy_machine_that_makes_no_progress_confirms_no_unsafe_bug(kill: Trial) -> None:
+    def stuck(plan: Plan) -> Try:
+        return broken("liveness/no-progress") if plan.mutant is not None else NOTHING
+
+    done = confirm(kill, tries=2, in_lockstep=simulated, freely=stuck)
+    assert (done.free_tries, done.free_rule) == (2, "")
 
 
 def test_another_digest_in_lockstep_confirms_nothing(kill: Trial) -> None:
@@ -57,7 +69,7 @@ def test_another_digest_in_lockstep_confirms_nothing(kill: Trial) -> None:
 
 def test_what_the_unmodified_code_shows_too_is_no_try_that_counts(kill: Trial) -> None:
     def always(plan: Plan) -> Try:
-        return Try("liveness/no-progress", "slow machine", "")
+        return broken("decision/two-values", "liveness/no-progress")
 
     done = confirm(kill, tries=4, in_lockstep=simulated, freely=always)
     assert (done.free_tries, done.free_rule) == (4, "")
