@@ -7,7 +7,8 @@ Rules
 * **Record** = magic, length, checksum, its own offset, and the offset that was known durable when it was appended.
   Offsets count over all segments and never restart, so a stale record in the wrong place is not taken for a good one.
 * **Torn tail or corruption**: a bad record *below* the largest known-durable offset is corruption, and the agent stops. At
-  or above it, it is a tail that was never synced: it is cut, whatever follows, and the cut is synced before anything leaves.
+  or above it, it is a tail that was never synced: it is cut, whatever follows, and the cut is synced before anything leaves
+  or is written over it.
 * **A failed sync is never retried**: its bytes count as lost, and the agent stops.
 * **Bounded**: a checkpoint (everything the agent must know) replaces the segments before it. Its content is synced before
   it gets its name, the name is synced before the old segments go.
@@ -118,6 +119,8 @@ class Log:
         """Records that the operating system does not have yet."""
         self._unsynced: dict[str, None] = {}
         self._directory_unsynced = False
+        self._cut_unsynced = False
+        """Recovery cut a tail. A power cut may undo that: what was cut would follow what is written over it."""
         self._covered: int | None = None
         self._started_step: str | None = None
         self._next_checkpoint = EMPTY_CHECKPOINT
@@ -137,8 +140,9 @@ class Log:
         return _START.pack(MAGIC, len(payload), zlib.crc32(body)) + body
 
     def flush(self) -> bool:
-        """Hand appended records to the operating system; False if there were none. Raises StorageFault."""
-        if not self.pending:
+        """Hand appended records to the operating system; False if there were none, or if they have to wait for the sync of a
+        cut. Raises StorageFault."""
+        if not self.pending or self._cut_unsynced:
             return False
         name = segment_name(self._segment)
         try:
@@ -189,6 +193,7 @@ class Log:
         if self._covered > self.durable:
             self.durable = self._covered
         self._covered = None
+        self._cut_unsynced = False
         return self._end_checkpoint_step()
 
     def on_failed_sync(self, error: OSError) -> None:
@@ -202,7 +207,8 @@ class Log:
 
     @property
     def checkpointing(self) -> bool:
-        return bool(self.checkpoint_steps)
+        """No checkpoint may begin now: one is on its way, or records wait for the sync of a cut."""
+        return bool(self.checkpoint_steps) or self._cut_unsynced
 
     def checkpoint_order(self) -> list[str]:
         """Content before name, name before the old goes."""
@@ -390,6 +396,7 @@ class Log:
 
     def cut_tail(self, names: list[str], position: int) -> None:
         """Nothing behind a torn record is kept, also no later segment: it was never synced."""
+        self._cut_unsynced = True
         self.files.truncate(names[0], position)
         for name in names[1:]:
             self.files.remove(name)
