@@ -36,6 +36,7 @@ from harness.results import EXIT_CODES, EXIT_INTERRUPTED, Verdict
 from harness.simulated_run import write_simulated_run
 from harness.store import environment, link_latest, new_run_directory, write_environment, write_plan
 from harness.time_limit import Hang, time_limit
+from nemesis.faults import target_class
 from nemesis.plan import Plan, Plant
 from nemesis.strategies import generate
 from nemesis.strategies.frame import Frame
@@ -68,7 +69,7 @@ class Task(msgspec.Struct, frozen=True):
         return generate(self.strategy, self.seed, Frame(base=base, deployment=deployment, nodes=self.nodes))
 
 
-class RunRow(msgspec.Struct, frozen=True):
+class RunRow(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is kept of each run."""
 
     strategy: str
@@ -82,6 +83,8 @@ class RunRow(msgspec.Struct, frozen=True):
     digest: str
     deployment: str
     faults: int
+    cells: dict[str, int] = {}
+    """``kind target`` -> how many faults of the plan; added up in campaign.json, not kept with each run."""
 
 
 class FailureCluster(msgspec.Struct):
@@ -106,6 +109,8 @@ class CampaignResult(msgspec.Struct):
     clusters: list[FailureCluster]
     strategies: dict[str, int]
     directory: str
+    cells: dict[str, int] = {}
+    """``kind target`` -> how many faults were planned."""
 
     @property
     def verdict(self) -> Verdict:
@@ -143,6 +148,7 @@ def run_task(task: Task, hang_s: float = HANG_S) -> RunRow:
         run.digest,
         plan.cluster.deployment,
         len(plan.faults),
+        dict(Counter(f"{fault.kind} {target_class(fault)}" for fault in plan.faults)),
     )
 
 
@@ -230,6 +236,7 @@ class CampaignState:
         self.runs = self.events = self.commands = self.failures = self.reruns = 0
         self.by_rule: Counter[str] = Counter()
         self.by_strategy: Counter[str] = Counter()
+        self.cells: Counter[str] = Counter()
         self.first: dict[str, tuple[Task, RunRow]] = {}
         """Rule -> the first run that broke it."""
 
@@ -242,6 +249,7 @@ class CampaignState:
         self.events += row.events
         self.commands += row.commands
         self.by_strategy[row.strategy] += 1
+        self.cells.update(row.cells)
         if row.rule:
             self.failures += 1
             self.by_rule[row.rule] += 1
@@ -284,6 +292,7 @@ def run_campaign(
         clusters,
         dict(state.by_strategy),
         str(directory),
+        dict(state.cells),
     )
     (directory / "campaign.json").write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=2))
     link_latest(store / name, directory)
@@ -391,7 +400,7 @@ class _Campaign:
 
     def _add(self, task: Task, row: RunRow) -> None:
         self.state.add(task, row)
-        self._rows.write(msgspec.json.encode(row) + b"\n")
+        self._rows.write(msgspec.json.encode(msgspec.structs.replace(row, cells={})) + b"\n")
 
     def _compare(self, task: Task, digest: str, future: Future[list[RunRow]]) -> None:
         again = future.result()[0].digest

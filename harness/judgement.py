@@ -71,6 +71,21 @@ def render(directory: Path) -> list[str]:
         return [f"the report could not be written: {type(error).__name__}: {error}"]
 
 
+def render_campaign(directory: Path, failures: list[Path]) -> list[str]:
+    """Write the page of a campaign and the reports of the failures that it kept; returns warnings."""
+    warnings = []
+    for failure in failures:
+        if (failure / "results.json").is_file():
+            warnings += render(failure)
+    try:
+        from reports.campaign import write_campaign_page
+
+        write_campaign_page(directory)
+    except Exception as error:
+        warnings.append(f"{directory / 'report.html'} could not be written: {type(error).__name__}: {error}")
+    return warnings
+
+
 def index_store(store: Path) -> list[str]:
     """Write the page that lists the store's runs; returns warnings."""
     try:

@@ -227,6 +227,15 @@ def fault_params(fault: Fault) -> dict[str, Parameter]:
     return {name: spec.default for name, spec in KINDS[fault.kind].params.items()} | fault.params
 
 
+TARGET_CLASSES = ("one", "minority", "majority", "all", "leader", "others", "it", "role", "agent", "cluster")
+"""What ``target_class`` says: the targets without the names that they bear, and ``cluster`` for what divides all of it."""
+
+
+def target_class(fault: Fault) -> str:
+    """Whom a fault is aimed at, for counting: one of TARGET_CLASSES."""
+    return "cluster" if ignores_target(fault) else fault.target.partition(":")[0]
+
+
 def ignores_target(fault: Fault) -> bool:
     """Whether the fault decides by itself whom it hits: partitions that divide the whole cluster."""
     return fault.kind == "partition" and fault_params(fault)["shape"] not in ("isolate", "one_way")

@@ -1,4 +1,4 @@
-"""index.html over a store: every run with its verdict, filtered by words and by verdict; offline like the report."""
+"""index.html over a store: every run and campaign with its verdict, filtered by words and by verdict; offline."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from harness.results import RANK, Verdict
+from reports.campaign import read_campaign
 from reports.page import render
 from reports.palette import VERDICT_WORDS
 
@@ -75,9 +76,32 @@ def entries(store: Path) -> list[Entry]:
 
 
 def _entry(test: str, run: Path) -> Entry:
+    if (run / "campaign.json").is_file():
+        return _campaign(test, run)
     try:
         brief = msgspec.json.decode((run / "results.json").read_bytes(), type=Brief)
     except (OSError, msgspec.MsgspecError):
         brief = None
     page = "report.html" if (run / "report.html").is_file() else ""
     return Entry(test, run.name, str(brief.verdict) if brief else "NONE", brief, f"{test}/{run.name}/{page}")
+
+
+def _campaign(test: str, run: Path) -> Entry:
+    page = "report.html" if (run / "report.html").is_file() else ""
+    link = f"{test}/{run.name}/{page}"
+    try:
+        found = read_campaign(run)
+    except (OSError, msgspec.MsgspecError):
+        return Entry(test, run.name, "NONE", None, link)
+    seed = run.name.split("-", 1)[-1].split(".")[0]
+    brief = Brief(
+        name=test,
+        verdict=Verdict(found.verdict),
+        sentence=f"{found.sentence}{': ' if found.clusters else ''}{', '.join(one.rule for one in found.clusters[:4])}",
+        seed=int(seed) if seed.isdecimal() else 0,
+        world="simulated",
+        deployment=f"{found.runs:,} schedules",
+        duration_ns=int(found.wall_s * 1e9),
+        interrupted=found.interrupted,
+    )
+    return Entry(test, run.name, found.verdict, brief, link)

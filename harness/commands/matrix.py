@@ -85,6 +85,7 @@ def command(
     """
     from harness import matrix
     from harness.campaign import local_executor
+    from harness.kill_matrix_page import write_page
     from harness.power import RIVAL, compare
 
     watch = None if as_json else _Watch()
@@ -128,6 +129,9 @@ def command(
         return compared.exit_code
     if confirm:
         return _confirm(result, tries, None if mutants else state.with_name("confirmed.jsonl"), write, as_json)
+    page = None
+    if mutants is None and result.rows:
+        page = write_page(result.rows, state.with_name("kill-matrix.html"))
     if write:
         if result.interrupted:
             raise UserError("the matrix was interrupted: what is missing cannot be written down; run it again")
@@ -137,6 +141,8 @@ def command(
         emit(_summary(result))
     else:
         _print(result)
+        if page is not None:
+            click.echo(f"page {page}")
     return result.exit_code
 
 

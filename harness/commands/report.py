@@ -1,4 +1,4 @@
-"""`torture report`: write the report of a run again."""
+"""`torture report`: write the report of a run or a campaign again."""
 
 from __future__ import annotations
 
@@ -13,26 +13,40 @@ from harness.commands.options import emit, json_option
 @click.argument("run", type=click.Path(path_type=Path), default=Path("store/latest"))
 @json_option
 def command(run: Path, as_json: bool) -> int:
-    """Draw the pictures and pages of a run directory (default: store/latest) from what stands in it. Nothing is judged anew."""
-    from harness.judgement import judge_run, render
+    """Draw the pictures and pages of a run or a campaign (default: store/latest) from what stands there. Nothing is judged anew.
+
+    The file of a kill matrix, such as docs/kill-matrix.json, becomes a page beside it.
+    """
+    from harness.judgement import judge_run, render, render_campaign
     from harness.results import read_results
     from harness.store import find_run
 
+    if run.is_file() and run.suffix == ".json":
+        from harness.kill_matrix_page import write_page
+        from harness.matrix import read_recorded
+
+        return _told(as_json, None, run.parent, write_page(read_recorded(run).rows, run.with_suffix(".html")), [])
+    if (run / "campaign.json").is_file():
+        return _told(as_json, None, run, run / "report.html", render_campaign(run, sorted(run.glob("failure-*"))))
     directory = find_run(run)
     results = read_results(directory) if (directory / "results.json").is_file() else judge_run(directory)
     warnings = render(directory)
+    return _told(as_json, results.verdict, directory, directory / "report.html", warnings)
+
+
+def _told(as_json: bool, verdict: str | None, directory: Path, page: Path, warnings: list[str]) -> int:
     if as_json:
         emit(
             {
-                "verdict": results.verdict,
+                "verdict": verdict,
                 "exit_code": 0,
                 "run_directory": str(directory),
-                "report": str(directory / "report.html"),
+                "report": str(page),
                 "warnings": warnings,
             }
         )
         return 0
     for warning in warnings:
         click.echo(f"warning: {warning}", err=True)
-    click.echo(directory / "report.html")
+    click.echo(page)
     return 0

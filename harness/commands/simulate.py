@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from harness.campaign import CampaignResult, CampaignState
 
 PLAIN_EVERY_S = 5.0
+REPORTS_AT_MOST = 10
+"""Kinds of failure whose first run gets a report at once; `torture report` writes the others."""
 
 
 @click.command()
@@ -72,11 +74,12 @@ def command(
 ) -> int:
     """Run a campaign: each schedule is a plan of its own, in virtual time, judged at every step.
 
-    Failures are clustered by the rule they break, and the first of each kind is kept as a run directory.
+    Failures are clustered by the rule they break, and the first of each kind is kept as a run directory with its report.
     """
     from harness.campaign import HANG_S, run_campaign, seeds
     from harness.confirm import confirm_in_lockstep
     from harness.dask_cluster import DaskExecutor, cluster_threads
+    from harness.judgement import index_store, render_campaign
     from paxos_impl.mutants.registry import files_of
 
     count = runs if runs is not None else (None if length is not None else 1000)
@@ -97,13 +100,17 @@ def command(
     finally:
         if watch is not None:
             watch.close()
+    kept = [Path(one.directory) for one in result.clusters[:REPORTS_AT_MOST]]
+    warnings = [*render_campaign(Path(result.directory), kept), *index_store(store)]
     confirmed = []
     if lockstep and not result.interrupted:
         first = seeds(strategy, seed, lockstep, deployment=deployment, nodes=nodes, mutant=plant_of(mutant))
         confirmed = confirm_in_lockstep(first)
     if as_json:
-        emit(_summary(result) | {"confirmed_in_lockstep": len(confirmed)})
+        emit(_summary(result) | {"confirmed_in_lockstep": len(confirmed), "warnings": warnings})
     else:
+        for warning in warnings:
+            click.echo(f"warning: {warning}", err=True)
         _print(result)
         if confirmed:
             click.echo(f"lockstep   {len(confirmed)} of the plans ran on real processes too: equal digests")
@@ -188,3 +195,4 @@ def _print(result: CampaignResult) -> None:
         click.echo(f"          first: seed {one.first.seed}, {one.first.strategy}: {one.first.sentence}")
         click.echo(f"          torture shrink {one.directory}")
     click.echo(f"run        {result.directory}")
+    click.echo(f"report     {Path(result.directory, 'report.html')}")
