@@ -61,12 +61,15 @@ def with_harness_errors(results: Results, errors: list[str]) -> Results:
     )
 
 
-def render(directory: Path) -> list[str]:
-    """Write the reports of a judged run; returns warnings. What cannot be drawn never changes the verdict."""
+def render(directory: Path, baseline: Path | None = None) -> list[str]:
+    """Write the reports of a judged run, compared with the run ``baseline`` if given; returns warnings.
+
+    What cannot be drawn never changes the verdict.
+    """
     try:
         from reports.render import render_run
 
-        return list(render_run(directory).warnings)
+        return list(render_run(directory, baseline).warnings)
     except Exception as error:
         return [f"the report could not be written: {type(error).__name__}: {error}"]
 

@@ -65,11 +65,23 @@ class Leadership:
 
 
 @dataclass(frozen=True)
+class Attempt:
+    """A phase 1 that began; it may have won or not."""
+
+    agent: str
+    x: float
+    label: str
+    time_ns: int
+
+
+@dataclass(frozen=True)
 class Leaders:
     lanes: tuple[str, ...]
     leaderships: tuple[Leadership, ...]
     total: int
     duels: int
+    attempts: tuple[Attempt, ...]
+    attempts_total: int
 
 
 def slots(model: RunModel) -> Slots | None:
@@ -154,8 +166,10 @@ def leaders(model: RunModel) -> Leaders:
                 duels += 1
                 duelling |= {place, other}
     scale = (WIDTH - GUTTER) / model.duration_ns
+    began = [item for item in model.protocol if item.event.kind == "prepare"]
+    active = {row[0] for row in found} | {item.agent for item in began}
     return Leaders(
-        lanes=tuple(name for name in model.agents if any(row[0] == name for row in found)),
+        lanes=tuple(name for name in model.agents if name in active),
         leaderships=tuple(
             Leadership(
                 agent=name,
@@ -171,6 +185,11 @@ def leaders(model: RunModel) -> Leaders:
         ),
         total=len(found),
         duels=duels,
+        attempts=tuple(
+            Attempt(item.agent, GUTTER + item.time_ns * scale, ballot_name(item.event.ballot), item.time_ns)
+            for item in began[:LEADERSHIPS_AT_MOST]
+        ),
+        attempts_total=len(began),
     )
 
 

@@ -118,6 +118,7 @@ def write_campaign_page(directory: Path) -> Path:
             ],
             "strategies": strategies(directory, warnings),
             "grid": grid(campaign.cells),
+            "possible": possible,
             "warnings": warnings,
         },
         scripts=("report.js",),
@@ -174,6 +175,11 @@ def _count(one: Strategy, row: Row) -> None:
             one.first_failure = one.runs
 
 
+def possible(kind: str, target: str) -> bool:
+    """Whether a plan can aim that kind at that target: only partitions divide the whole cluster."""
+    return target != "cluster" or kind == "partition"
+
+
 def grid(cells: dict[str, int]) -> Grid | None:
     """Kinds by targets, of what was planned; None if the campaign did not count it."""
     if not cells:
@@ -183,9 +189,9 @@ def grid(cells: dict[str, int]) -> Grid | None:
     targets = tuple(target for target in TARGET_CLASSES if target in known)
     kinds = [kind for kind in KINDS if any(kind == one for one, _ in counted)]
     rows = tuple((kind, tuple(counted.get((kind, target), 0) for target in targets)) for kind in kinds)
-    empty = tuple(
-        f"{kind} never at {joined([target for target, number in zip(targets, row, strict=True) if not number], 'or')}"
+    missing = {
+        kind: [target for target, number in zip(targets, row, strict=True) if not number and possible(kind, target)]
         for kind, row in rows
-        if not all(row)
-    )
+    }
+    empty = tuple(f"{kind} never at {joined(targets, 'or')}" for kind, targets in missing.items() if targets)
     return Grid(targets, rows, empty, tuple(kind for kind in KINDS if kind not in kinds))

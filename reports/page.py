@@ -25,6 +25,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from harness.results import SHRINK_FACTS, SHRUNK_RUN, FaultResult, Results, Violation
 from reports import wording
 from reports.agreement import leaders, slots
+from reports.baseline import compare_runs
 from reports.model import OUTCOME_MEANING, OUTCOME_WORDS, OUTCOMES, RunModel, load, run_availability
 from reports.operations import OperationDiagram, operation_diagram
 from reports.palette import VERDICT_SIGNS, VERDICT_WORDS
@@ -34,8 +35,8 @@ from reports.tables import coverage, environment_rows, fault_rows, file_rows
 from reports.timeline import sample, timeline_data
 
 HERE = Path(__file__).parent
-RULES_AT_MOST = 12
-OTHERS_AT_MOST = 20
+RULES_AT_MOST = 10
+OTHERS_AT_MOST = 8
 DIAGRAMS_AT_MOST = 3
 Part = TypeVar("Part")
 
@@ -55,10 +56,15 @@ class Finding:
     others: tuple[Violation, ...] = ()
     """More violations of the same rule, told by their sentences alone."""
     others_left_out: int = 0
+    same_slot: str = ""
+    """The rule whose diagram, above, is of the same slot; there is no other one then."""
 
 
-def report_html(model: RunModel, pictures: Sequence[Path], warnings: Sequence[str]) -> str:
-    """The whole page. ``pictures``: PNGs to embed; ``warnings``: what went wrong while drawing them."""
+def report_html(
+    model: RunModel, pictures: Sequence[Path], warnings: Sequence[str], baseline: RunModel | None = None
+) -> str:
+    """The whole page. ``pictures``: PNGs to embed; ``warnings``: what went wrong while drawing them; ``baseline``: a run to
+    compare with."""
     said = [*model.warnings, *warnings]
 
     def part(name: str, make: Callable[[], Part]) -> Part | None:
@@ -95,6 +101,7 @@ def report_html(model: RunModel, pictures: Sequence[Path], warnings: Sequence[st
         "slots": part("agreement", lambda: slots(model)),
         "leaders": part("leaders", lambda: leaders(model)),
         "coverage": part("coverage", lambda: coverage(model)),
+        "comparison": part("baseline", lambda: None if baseline is None else compare_runs(model, baseline)),
         "environment": environment_rows(model),
         "files": file_rows(model),
         "reproduce": reproduce(model),
@@ -198,9 +205,14 @@ def _findings(
     made = []
     wanted = model.shrink.rule if model.shrink else ""
     ordered = sorted(groups.items(), key=lambda item: item[0][1] != wanted)
+    drawn_slots: dict[int, str] = {}
     for place, ((check, _), group) in enumerate(ordered[:rules]):
         violation, *others = group
         drawn = place < DIAGRAMS_AT_MOST
+        same_slot = "" if violation.slot is None else drawn_slots.get(violation.slot, "")
+        picture = part("space-time diagram", partial(diagram, model, violation)) if drawn and not same_slot else None
+        if picture is not None and violation.slot is not None:
+            drawn_slots[violation.slot] = violation.rule
         when = run_time(model, violation.time_ns)
         during = tuple(fault_name(fault) for fault in active_faults(model, when)) if violation.time_ns else ()
         made.append(
@@ -210,10 +222,11 @@ def _findings(
                 when=wording.instant(when) if violation.time_ns else "",
                 during=during,
                 before=_fault_before(model, when) if violation.time_ns and not during else "",
-                diagram=part("space-time diagram", partial(diagram, model, violation)) if drawn else None,
+                diagram=picture,
                 operations=part("operations", partial(operation_diagram, model, violation)) if drawn else None,
                 others=tuple(others[:OTHERS_AT_MOST]),
                 others_left_out=max(0, len(others) - OTHERS_AT_MOST),
+                same_slot=same_slot,
             )
         )
     return made, len(groups) - len(made)

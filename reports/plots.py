@@ -352,12 +352,12 @@ def _draw_success_share(panel: Axes, model: RunModel) -> None:
         panel.axvspan(begin / 1e9, end / 1e9, facecolor="white", edgecolor=OUTAGE, hatch="xxxx", linewidth=0, zorder=3)
     down = sum(end - begin for begin, end in found.outages)
     handles = [
-        Patch(color=OUTCOME_COLOURS["ok"], label="succeeded, of those that ended in the window"),
+        Patch(color=OUTCOME_COLOURS["ok"], label="succeeded, of those that ended"),
         Patch(
             facecolor="white",
             edgecolor=OUTAGE,
             hatch="xxxx",
-            label=f"outage: operations waited, none succeeded ({len(found.outages)}, {_ascii_span(down)} in all)",
+            label=f"outage: none succeeded ({len(found.outages)}, {_ascii_span(down)} in all)",
         ),
     ]
     _legend(panel, handles, f"available in {share(found.share)} of windows of {_ascii_span(width)}")

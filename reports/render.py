@@ -17,20 +17,21 @@ class Rendered(list[Path]):
         self.warnings = list(warnings)
 
 
-def render_run(directory: Path) -> Rendered:
-    """Write every report of the run into its directory.
+def render_run(directory: Path, baseline: Path | None = None) -> Rendered:
+    """Write every report of the run into its directory; the page compares it with ``baseline``, another run, if given.
 
     What cannot be made or written becomes a warning, here and on the page; only a directory that is not there raises
     (NotADirectoryError).
     """
     model = load(directory)
+    compared = None if baseline is None else load(baseline)
     drawn, warnings = pictures.draw_all(model)
     written = list(drawn)
     texts: list[tuple[str, Callable[[RunModel], str]]] = [
         ("junit.xml", junit.junit_xml),
         ("summary.md", summary.markdown),
         ("annotations.txt", summary.github_annotations),
-        ("report.html", lambda model: page.report_html(model, drawn, warnings)),
+        ("report.html", lambda model: page.report_html(model, drawn, warnings, compared)),
     ]
     for name, make in texts:
         path = directory / name

@@ -106,7 +106,7 @@ def _draw_step(panel: Axes, step: Step, width: float) -> None:
     panel.text(
         step.x + 14,
         step.y,
-        ascii_shown(step.label, 24) + (" !" if step.conflict else ""),
+        ascii_shown(step.label, 40) + (" !" if step.conflict else ""),
         va="center",
         fontsize=8.5,
         color=OUTAGE if step.conflict else INK,

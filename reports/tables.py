@@ -159,7 +159,7 @@ def coverage(model: RunModel) -> Coverage:
             (shown(check.name, 60), str(check.verdict), shown(check.summary, 400), shown(check.about, 400))
             for check in (results.checks if results else ())
         ),
-        counts=tuple(_flat(results.counts))[:KEYS_AT_MOST] if results else (),
+        counts=tuple(_counts(results.counts))[:KEYS_AT_MOST] if results else (),
     )
 
 
@@ -172,6 +172,25 @@ def _inside(model: RunModel, landed: list[FaultResult]) -> int:
         if fault.begin_ns is not None:
             inside |= (done >= fault.begin_ns) & (done <= (model.duration_ns if fault.end_ns is None else fault.end_ns))
     return int(inside.sum())
+
+
+_IN_THE_TABLE = ("by_type", "by_f", "operations")
+"""Counts that the table of operations shows better."""
+_COUNT_WORDS = {
+    "clients": "clients",
+    "slots": "slots decided",
+    "commands": "commands chosen",
+    "no_ops": "no-ops chosen",
+    "executed": "commands executed",
+    "leaders": "leaderships won",
+    "torn_files": "torn files of the record",
+    "shed": "operations shed",
+}
+
+
+def _counts(counts: dict[str, Any]) -> list[tuple[str, str]]:
+    rows = _flat({name: value for name, value in counts.items() if name not in _IN_THE_TABLE})
+    return [(_COUNT_WORDS.get(name, name.replace(".", ": ").replace("_", " ")), value) for name, value in rows]
 
 
 def environment_rows(model: RunModel) -> list[tuple[str, str]]:

@@ -11,9 +11,12 @@ from harness.commands.options import emit, json_option
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path), default=Path("store/latest"))
+@click.option(
+    "--baseline", type=click.Path(path_type=Path), metavar="RUN", help="Another run to compare with, side by side."
+)
 @json_option
-def command(run: Path, as_json: bool) -> int:
-    """Draw the pictures and pages of a run or a campaign (default: store/latest) from what stands there. Nothing is judged anew.
+def command(run: Path, baseline: Path | None, as_json: bool) -> int:
+    """Draw the pages of a run or a campaign (default: store/latest) from what stands there. Nothing is judged anew.
 
     The file of a kill matrix, such as docs/kill-matrix.json, becomes a page beside it.
     """
@@ -30,7 +33,7 @@ def command(run: Path, as_json: bool) -> int:
         return _told(as_json, None, run, run / "report.html", render_campaign(run, sorted(run.glob("failure-*"))))
     directory = find_run(run)
     results = read_results(directory) if (directory / "results.json").is_file() else judge_run(directory)
-    warnings = render(directory)
+    warnings = render(directory, None if baseline is None else find_run(baseline))
     return _told(as_json, results.verdict, directory, directory / "report.html", warnings)
 
 

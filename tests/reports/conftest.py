@@ -8,6 +8,7 @@ page).
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -417,3 +418,49 @@ def _named(row: Operation) -> dict[str, Any]:
 
 def environment() -> dict[str, Any]:
     return {"python": "3.11.7", "platform": "Linux x86_64", "cpus": 2, "version": "0.1.0"}
+
+
+@pytest.fixture
+def make_campaign() -> Callable[..., Path]:
+    """``make_campaign(directory, failures=True, cells=None)`` -> the directory of a campaign."""
+    return write_campaign
+
+
+CAMPAIGN_ROW = {"events": 1000, "commands": 20, "deployment": "collapsed", "faults": 4, "violated_ns": 0, "digest": "d"}
+
+
+def write_campaign(directory: Path, *, failures: bool = True, cells: dict[str, int] | None = None) -> Path:
+    """Three schedules of two strategies; with ``failures`` the second one breaks a rule."""
+    directory.mkdir(parents=True)
+    rows: list[dict[str, Any]] = [
+        CAMPAIGN_ROW | {"strategy": "aimed", "seed": 1, "rule": "", "sentence": ""},
+        CAMPAIGN_ROW
+        | {
+            "strategy": "aimed",
+            "seed": 2,
+            "rule": "vote/lost" if failures else "",
+            "sentence": HOSTILE[0] + HOSTILE[3],
+        },
+        CAMPAIGN_ROW | {"strategy": "calm", "seed": 3, "rule": "", "sentence": ""},
+    ]
+    (directory / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    kept = directory / "failure-vote-lost-2"
+    clusters = [{"rule": "vote/lost", "count": 1, "first": rows[1], "directory": f"/somewhere/else/{kept.name}"}]
+    if failures:
+        kept.mkdir()
+        (kept / "report.html").write_text("")
+    told = {
+        "runs": 3,
+        "events": 3000,
+        "commands": 60,
+        "failures": int(failures),
+        "reruns": 1,
+        "wall_s": 2.0,
+        "interrupted": False,
+        "clusters": clusters if failures else [],
+        "strategies": {"aimed": 2, "calm": 1},
+        "directory": str(directory),
+        "cells": {"kill leader": 3, "kill one": 1, "drop leader": 2} if cells is None else cells,
+    }
+    (directory / "campaign.json").write_text(json.dumps(told))
+    return directory

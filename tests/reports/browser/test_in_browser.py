@@ -8,11 +8,15 @@ from typing import Any
 
 import pytest
 
+from harness.kill_matrix_page import write_page
+from harness.matrix import read_recorded
+from reports.campaign import write_campaign_page
 from reports.index import write_index
 from reports.render import render_run
 
 pytestmark = pytest.mark.slow
 MakeRun = Callable[..., Path]
+RECORDED = Path(__file__).parent.parent.parent.parent / "docs" / "kill-matrix.json"
 WORDS = {
     "pass": "Passed",
     "agreement": "Violation found",
@@ -156,3 +160,38 @@ def test_the_index_filters(browser: Any, make_run: MakeRun) -> None:
                 "document.querySelector('#verdict-filter').dispatchEvent(new Event('change'))")  # fmt: skip
     assert browser.run(shown) == 2
     assert browser.problems == []
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_pages_of_campaigns_and_of_the_matrix_are_closed_and_legible(
+    browser: Any, make_campaign: MakeRun, tmp_path: Path, dark: bool
+) -> None:
+    campaign = write_campaign_page(make_campaign(tmp_path / "store" / "campaign" / "20260101T000000-1"))
+    matrix = write_page(read_recorded(RECORDED).rows, tmp_path / "kill-matrix.html")
+    for page in (campaign, matrix):
+        browser.open(page, width=400, dark=dark)
+        assert browser.problems == [] and _own_requests(browser, page) == []
+        assert browser.run("document.documentElement.scrollWidth") == 400
+        assert (browser.run(OUTSIDE), browser.run(SMALL_TEXT), browser.run(PALE)) == ([], 0, [])
+    browser.run("words.value = 'A02'; words.dispatchEvent(new Event('input'))")
+    assert browser.run("[...document.querySelectorAll('#runs tbody tr')].filter(r => !r.hidden).length") >= 1
+    assert "A02" in browser.run("[...document.querySelectorAll('#runs tbody tr')].find(r => !r.hidden).innerText")
+
+
+def test_a_baseline_stands_beside_the_run(browser: Any, make_run: MakeRun) -> None:
+    run, base = make_run("pass", operations=200), make_run("pass", operations=100, seed=8)
+    render_run(run, base)
+    browser.open(run / "report.html", width=400)
+    assert "They ran different plans" in browser.run("document.querySelector('#baseline').innerText")
+    assert (browser.run("document.documentElement.scrollWidth"), browser.problems) == (400, [])
+
+
+def test_paper_shows_the_pictures_and_every_step(browser: Any, make_run: MakeRun) -> None:
+    _open(browser, make_run("agreement", operations=200))
+    browser.run("document.querySelector('[data-go=\"1\"]').click()")
+    browser.call("Emulation.setEmulatedMedia", media="print")
+    shown = "(s => [...document.querySelectorAll(s)].filter(e => e.getClientRects().length).length)"
+    assert browser.run(f"{shown}('#static img')") == 3
+    assert browser.run(f"{shown}('button, nav, .stepper, #live')") == 0
+    assert browser.run("[...document.querySelectorAll('.step.later')].every(e => getComputedStyle(e).opacity === '1')")
+    browser.call("Emulation.setEmulatedMedia", media="")
