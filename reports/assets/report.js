@@ -48,6 +48,7 @@
         ? `${at} of ${steps.length}: ${find("title", current).textContent}`
         : `${steps.length} steps. Go through them with the arrows, or click one.`;
       output.classList.toggle("conflict", Boolean(current && current.classList.contains("conflict")));
+      if (current) bringIntoView(find(".scroll", figure), find(".mark", current));
     };
     bar.hidden = false;
     all("button", bar).forEach((button) => button.addEventListener("click", () => show(at + Number(button.dataset.go))));
@@ -61,6 +62,13 @@
       event.preventDefault();
     });
     show(0);
+  }
+
+  /* On a narrow screen the lane of the step may be outside. */
+  function bringIntoView(holder, mark) {
+    const frame = holder.getBoundingClientRect();
+    const { left, right } = mark.getBoundingClientRect();
+    if (left < frame.left + 20 || right > frame.right - 110) holder.scrollLeft += left - frame.left - frame.width / 3;
   }
 
   /* The index of a store: words and a verdict filter the rows. */

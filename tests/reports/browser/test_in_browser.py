@@ -86,6 +86,17 @@ def test_steps_move_by_button_and_by_key(browser: Any, make_run: MakeRun) -> Non
     assert browser.run(state)[0] == "0" and browser.run("document.querySelectorAll('.step.later').length") == 0
 
 
+def test_a_step_comes_into_view_on_a_narrow_screen(browser: Any, make_run: MakeRun) -> None:
+    _open(browser, make_run("agreement", operations=200), width=400)
+    for _ in range(40):
+        browser.run("document.querySelector('[data-go=\"1\"]').click()")
+    mark, frame = browser.run(
+        "['.step.now .mark', '.spacetime .scroll'].map(s => document.querySelector(s).getBoundingClientRect().right)"
+    )
+    assert 0 < mark < frame
+    assert browser.run("document.documentElement.scrollWidth") == 400
+
+
 def test_zoom_links_the_panels(browser: Any, make_run: MakeRun) -> None:
     _open(browser, make_run("pass", operations=400))
     ranges = """new Promise(done => setTimeout(() => done([...new Set(
