@@ -25,6 +25,7 @@ import os
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -236,4 +237,4 @@ Timed = TypeVar("Timed", Operation, FaultEvent, AgentEvent)
 
 
 def _by_time(rows: Iterable[Timed]) -> list[Timed]:
-    return sorted(rows, key=lambda row: row.time_ns)
+    return sorted(rows, key=attrgetter("time_ns"))

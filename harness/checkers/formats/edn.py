@@ -8,12 +8,13 @@ dropped). Keywords keep their colon, so that ``:a`` and ``"a"`` differ. Operatio
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
-from harness.checkers.formats.events import ALIASES, Event, FormatError, checked_type, frozen
+from harness.checkers.formats.events import ALIASES, Event, FormatError, checked_type
+from harness.checkers.linearizability.history import freeze
 
 PIECE = 1 << 20
 _TOKEN = re.compile(r'#\{|#_|[{}\[\]()]|"(?:[^"\\]|\\.)*"?|;[^\n]*|\\.[^\s,{}\[\]()";]*|[^\s,{}\[\]()";\\]+', re.DOTALL)
@@ -25,7 +26,11 @@ _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\", "b": "\b", "f
 
 
 class _Incomplete(Exception):
-    """The form goes on in the next piece."""
+    """A form goes on in the next piece; at which token it begins, if that is told."""
+
+    def __init__(self, at: int = 0) -> None:
+        super().__init__(at)
+        self.at = at
 
 
 class _Bad(Exception):
@@ -89,7 +94,7 @@ def _other_number(token: str) -> Any:
 
 
 def parse(tokens: list[str], at: int) -> tuple[Any, int]:
-    """The form that begins at a token, and where the next begins. Raises _Incomplete or _Bad."""
+    """The form that begins at a token, frozen unless it is a map, and where the next begins. Raises _Incomplete or _Bad."""
     if at >= len(tokens):
         raise _Incomplete
     token = tokens[at]
@@ -106,12 +111,12 @@ def parse(tokens: list[str], at: int) -> tuple[Any, int]:
                 _, at = parse(tokens, at + 1)
                 continue
             item, at = parse(tokens, at)
-            items.append(item)
+            items.append(freeze(item) if type(item) is dict and token != "{" else item)
         if token == "{":
             if len(items) % 2:
                 raise _Bad(at, "a map with an odd number of forms")
-            return dict(zip((_hashable(key) for key in items[0::2]), items[1::2], strict=True)), at + 1
-        return (frozenset(map(_hashable, items)) if token == "#{" else items), at + 1
+            return dict(zip(map(_frozen, items[0::2]), items[1::2], strict=True)), at + 1
+        return (frozenset(items) if token == "#{" else tuple(items)), at + 1
     if token in ("}", "]", ")"):
         raise _Bad(at, f"a {token!r} that closes nothing")
     if token == "#_":
@@ -132,8 +137,9 @@ def read_value(text: str) -> Any:
     return value if end == len(tokens) else text
 
 
-def _hashable(value: Any) -> Any:
-    return frozen(value)
+def _frozen(value: Any) -> Any:
+    """Of what ``parse`` gives, only maps are not frozen yet."""
+    return freeze(value) if type(value) is dict else value
 
 
 def _flat_map(tokens: list[str], at: int, wanted: frozenset[str]) -> tuple[dict[Any, Any], int]:
@@ -167,11 +173,13 @@ def _flat_map(tokens: list[str], at: int, wanted: frozenset[str]) -> tuple[dict[
 def forms(
     file: BinaryIO, path: Path | str, notes: list[str], wanted: frozenset[str]
 ) -> Iterator[tuple[dict[Any, Any], int]]:
-    """Every map at the top (or in a vector or list there), with the number of the line its piece begins at.
+    """Every map at the top (or in a vector or list there), with the number of the line it begins at.
 
     A form that is torn at the end of the file is told in ``notes`` and left out. Raises FormatError.
     """
     left: list[str] = []
+    left_line = 0
+    shapes: list[_Shape] = []
     carry = b""
     line = 1
     while True:
@@ -189,101 +197,176 @@ def forms(
             text = piece.decode()
         except UnicodeDecodeError as error:
             raise FormatError(path, line + piece.count(b"\n", 0, error.start), "expected UTF-8 text") from None
-        if not left and not _ODD.search(text):
-            quick, text = _quick_lines(text, wanted)
+        start = 0
+        while start < len(text) and not left:
+            quick, start = _quick_lines(text, start, wanted, shapes)
             for found in quick:
                 yield found, line
                 line += 1
-        tokens = _TOKEN.findall(text)
-        if ";" in text:
-            tokens = [token for token in tokens if token[0] != ";"]
-        if tokens and data and tokens[-1][0] == '"' and not _closed(tokens[-1]):
-            open_string = tokens.pop().encode()
-            carry = open_string + carry
-        tokens = left + tokens
+            end = text.find("\n", start) + 1
+            whole = _whole_line(text[start:end], wanted) if end else None
+            if whole is None:
+                break
+            for found in whole:
+                yield found, line
+            line += 1
+            start = end
+        text = text[start:]
+        matches = [match for match in _TOKEN.finditer(text) if match[0][0] != ";"]
+        tokens = left + [match[0] for match in matches]
+        if matches and data and _open_string(tokens[-1]):
+            carry = tokens.pop().encode() + carry
+            text = text[: matches[-1].start()]
+        lines = _Lines(text, line)
         before = len(left)
-        at = 0
         try:
-            while at < len(tokens):
-                token = tokens[at]
-                if token == "{":
-                    found, after = _flat_map(tokens, at, wanted)
-                    yield found, line
-                    at = after
-                elif token in "[]()," or (token[0] == "#" and token not in ("#{", "#_")):
-                    at += 1
-                elif token == "#_":
-                    _, at = parse(tokens, at + 1)
-                else:
-                    raise _Bad(
-                        at, f"expected a map such as {{:type :invoke, :process 0, :f :read, :value nil}}, found {token}"
-                    )
-        except _Incomplete:
-            left = tokens[at:]
-        except _Bad as bad:
-            raise FormatError(path, _line_of(text, bad.token - before, line), str(bad)) from None
-        else:
+            for at, found in _maps(tokens, wanted):
+                yield found, lines.of(matches[at - before].start()) if at >= before else left_line
             left = []
+        except _Incomplete as open_form:
+            if not left or open_form.at >= before:
+                left_line = lines.of(matches[open_form.at - before].start())
+            left = tokens[open_form.at :]
+        except _Bad as bad:
+            where = lines.of(matches[bad.token - before].start()) if bad.token >= before else left_line
+            raise FormatError(path, where, str(bad)) from None
         line += text.count("\n")
         if not data:
             if left:
-                notes.append(f"line {line}: the last operation is torn and left out")
+                notes.append(f"line {left_line}: the last operation is torn and left out")
             return
 
 
-_ODD = re.compile(r'["#;\\()]')
-"""What only the full reader understands."""
+class _Lines:
+    """Numbers of lines in a text, asked for in rising order."""
+
+    def __init__(self, text: str, first: int) -> None:
+        self.text, self.line, self.position = text, first, 0
+
+    def of(self, position: int) -> int:
+        self.line += self.text.count("\n", self.position, max(position, self.position))
+        self.position = max(position, self.position)
+        return self.line
 
 
-def _quick_lines(text: str, wanted: frozenset[str]) -> tuple[list[dict[Any, Any]], str]:
-    """The plain maps, one a line, at the beginning of a piece, and the text from the first line that is no such map.
-
-    Only for text without strings, tags and comments: there the wanted fields of a map can be picked by pattern.
-    """
-    pick = re.compile(rf"[{{\s,]({'|'.join(map(re.escape, wanted))})\s+(\[[^\[\]]*\]|[^\s,{{}}\[\]]+)").findall
-    found: list[dict[Any, Any]] = []
-    start = 0
-    while True:
-        end = text.find("\n", start)
-        if end < 0:
-            return found, text[start:]
-        line = text[start:end]
-        if line[:1] != "{" or line[-1:] != "}" or line.count("{") > 1:
-            return found, text[start:]
-        vectors = line.count("[")
-        if vectors > 1 or (vectors and ":value [" not in line):
-            return found, text[start:]
-        form: dict[Any, Any] = {}
-        for key, token in pick(line):
-            if token in _atoms:
-                form[key] = _atoms[token]
-            elif token[0] == "[":
-                form[key] = [_atom(item) for item in token[1:-1].replace(",", " ").split()]
+def _maps(tokens: list[str], wanted: frozenset[str]) -> Iterator[tuple[int, dict[Any, Any]]]:
+    """Every map at the top, with the token it begins at. Raises _Incomplete with the token of the form that is not whole."""
+    at = 0
+    while at < len(tokens):
+        start, token = at, tokens[at]
+        try:
+            if token == "{":
+                found, at = _flat_map(tokens, at, wanted)
+                yield start, found
+            elif token in "[]()," or (token[0] == "#" and token not in ("#{", "#_")):
+                at += 1
+            elif token == "#_":
+                _, at = parse(tokens, at + 1)
             else:
-                form[key] = _atom(token)
-        if len(form) < 4 or form.get(":type") not in _TYPES:
-            return found, text[start:]
-        found.append(form)
-        start = end + 1
+                example = "{:type :invoke, :process 0, :f :read, :value nil}"
+                raise _Bad(at, f"expected a map such as {example}, found {token}")
+        except _Incomplete:
+            raise _Incomplete(start) from None
 
 
-_TYPES = frozenset({":invoke", ":ok", ":fail", ":info"})
+def _whole_line(text: str, wanted: frozenset[str]) -> list[dict[Any, Any]] | None:
+    """The maps on a line that holds nothing but whole maps (and brackets around all of them); None: it does not."""
+    tokens = [token for token in _TOKEN.findall(text) if token[0] != ";"]
+    if "#_" in tokens or any(_open_string(token) for token in tokens):
+        return None
+    try:
+        return [found for _, found in _maps(tokens, wanted)]
+    except (_Incomplete, _Bad):
+        return None
 
 
-def _closed(token: str) -> bool:
-    """Whether a string token has its closing quote."""
-    return len(token) > 1 and token[-1] == '"' and (len(token) - 1 - len(token[:-1].rstrip("\\"))) % 2 == 0
+_WORD = r'[^\s,{}\[\]"#;\\()]++'
+_ITEMS = r'[^{}\[\]"#;\\()\n]++'
+_VECTOR = rf"\[(?:{_ITEMS})?\]"
+for _ in range(3):
+    _VECTOR = rf"\[(?:{_ITEMS}|{_VECTOR})*+\]"
+_PLAIN = rf'(?>{_WORD}|"[^"\\\n]*+"|{_VECTOR})'
+"""A value on one line that needs no full reader: a word, a string without escapes, a vector of words or such vectors."""
+_OPENING = r"[ \t]*[\[(]?[ \t]*(?:#[\w.]+)?\{[ \t]*"
+_CLOSING = r"[ \t,]*\}[ \t\r,]*[\])]?[ \t\r]*(?:\n|\Z)"
+_opening, _closing = re.compile(_OPENING), re.compile(_CLOSING)
+_field = re.compile(rf"(:{_WORD})[ \t]+{_PLAIN}(?:[ \t,]+|(?=\}}))")
+MOST_SHAPES = 8
 
 
-def _line_of(text: str, wanted: int, line: int) -> int:
-    """The line of the n-th token (comments not counted) of a text that begins at ``line``."""
-    number = -1
-    for found in _TOKEN.finditer(text):
-        if found[0][0] != ";":
-            number += 1
-            if number >= wanted:
-                return line + text.count("\n", 0, found.start())
-    return line
+class _Shape(NamedTuple):
+    """What plain maps with the same fields in the same order look like, one a line."""
+
+    match: Callable[[str, int], re.Match[str] | None]
+    keys: tuple[str, ...]
+    """Of the groups that match."""
+
+
+def _shape_of(text: str, start: int, wanted: frozenset[str]) -> _Shape | None:
+    """The shape of the line that begins there; None if it is no plain map."""
+    found = _opening.match(text, start)
+    if found is None:
+        return None
+    keys: list[str] = []
+    at = found.end()
+    while (field := _field.match(text, at)) is not None:
+        keys.append(field[1])
+        at = field.end()
+    if not keys or _closing.match(text, at) is None or len(set(keys)) < len(keys):
+        return None
+    pattern = r"[ \t,]++".join(rf"{re.escape(key)}[ \t]++({'' if key in wanted else '?:'}{_PLAIN})" for key in keys)
+    return _Shape(re.compile(_OPENING + pattern + _CLOSING).match, tuple(key for key in keys if key in wanted))
+
+
+class _Values(dict[str, Any]):
+    """Token -> its value, frozen; small ones are remembered."""
+
+    def __missing__(self, token: str) -> Any:
+        if token[0] in "0123456789":
+            try:
+                return int(token)
+            except ValueError:
+                pass
+        value = _atom(token) if token[0] != "[" else parse(_TOKEN.findall(token), 0)[0]
+        if len(self) < 10_000 and len(token) < 40:
+            self[token] = value
+        return value
+
+
+_values = _Values()
+
+
+def _quick_lines(
+    text: str, start: int, wanted: frozenset[str], shapes: list[_Shape]
+) -> tuple[list[dict[Any, Any]], int]:
+    """The plain maps, one a line, from a position on, and where the first line begins that is no such map.
+
+    ``shapes``: what maps have looked like so far.
+    """
+    found: list[dict[Any, Any]] = []
+    end = len(text)
+    value_of = _values.__getitem__
+    while start < end:
+        for shape in shapes:
+            hit = shape.match(text, start)
+            if hit is not None:
+                break
+        else:
+            new = _shape_of(text, start, wanted) if len(shapes) < MOST_SHAPES else None
+            if new is None:
+                break
+            shapes.append(new)
+            continue
+        found.append(dict(zip(shape.keys, map(value_of, hit.groups()), strict=True)))
+        start = hit.end()
+    return found, start
+
+
+def _open_string(token: str) -> bool:
+    """Whether this is a string token without its closing quote."""
+    if token[0] != '"':
+        return False
+    return len(token) < 2 or token[-1] != '"' or (len(token) - 1 - len(token[:-1].rstrip("\\"))) % 2 == 1
 
 
 _NO_CLIENTS = frozenset({None, ":nemesis", "nemesis"})
@@ -318,7 +401,7 @@ def events(file: BinaryIO, path: Path | str, notes: list[str], key_field: str | 
             checked_type(_name(type_), path, line),
             process,
             _name(f),
-            frozen(form.get(":value")),
+            _frozen(form.get(":value")),
             line,
-            key=frozen(form.get(key_token)),
+            key=_frozen(form.get(key_token)),
         )

@@ -39,6 +39,8 @@ from harness.checkers.linearizability.sequential import Illegal, Model
 DEFAULT_STEPS = 20_000_000
 DEFAULT_CONFIGURATIONS = 1_000_000
 WIDTH = 32
+FORGET_STATES = 10_000
+"""When nothing is in flight, more states than these are forgotten: a list that grows would fill the memory."""
 
 
 class SearchResult(msgspec.Struct):
@@ -87,6 +89,8 @@ class _Waiting(msgspec.Struct, gc=False):
     paths: list[Path]
     seen: Configs | None = None
     """At a return: all paths found on the way to it so far; the waiting ones are among them."""
+    size: int = 0
+    """How many configurations this keeps in memory."""
 
 
 class _Search:
@@ -96,8 +100,11 @@ class _Search:
         self.steps_total = steps
         self.most = configurations
         self.peak = 1
+        self.tried: dict[int, Configs] = {}
+        """Event -> configurations that were gone on with after it, while others wait."""
+        self.waiting: list[_Waiting] = []
         self.stored = 0
-        """Configurations remembered as tried."""
+        """Configurations remembered as tried or waiting."""
         self.structure_before: _Structure
         """When ``ret`` leaves paths to be continued: what was in flight before it."""
         self.state_id: dict[Any, int] = {}
@@ -109,10 +116,9 @@ class _Search:
         self.hopeless_of: list[dict[int, bool]] = []
         self.dead = model.dead_ends(ops)
         self.checks_hope = type(model).hopeless is not Model.hopeless
-        self.op_class = [self._class(op) for op in ops]
-        self.is_query = [model.is_query(op) for op in ops]
-        self.overwrites = [op.f in model.overwrites for op in ops]
         self.ops = ops
+        self.op_class = [-1] * len(ops)
+        """Known from the call on."""
         self.bit_of: dict[int, int] = {}
         """Operation in flight -> its bit."""
         self.queries: list[int] = []
@@ -152,21 +158,49 @@ class _Search:
         self.free_bits = list(free_bits)
         self.pending = {kind: list(bits) for kind, bits in pending.items()}
 
-    def only_new(self, tried: Configs) -> bool:
+    def only_new(self, at: int) -> bool:
         """Leave out the configurations that were tried at this event, or are dominated by those; whether any is left."""
+        tried = self.tried.setdefault(at, {})
         fresh: Configs = {}
         for config, extras in self.configs.items():
             new = [one for one in extras if _add(tried, config, *one)]
             if new:
                 fresh[config] = new
-                self._remember(len(new))
+                self.stored += len(new)
         self.configs = fresh
+        if self.stored > self.most:
+            self._make_room()
         return bool(fresh)
 
-    def _remember(self, count: int) -> None:
-        self.stored += count
+    def _make_room(self) -> None:
+        """Forget what was tried longest ago, which costs at most time; what waits must be kept."""
+        while self.stored > self.most // 2 and self.tried:
+            oldest = next(iter(self.tried))
+            self.stored -= sum(map(len, self.tried.pop(oldest).values()))
         if self.stored > self.most:
             raise _Budget
+
+    def wait(self, at: int, structure: _Structure, paths: list[Path], seen: Configs | None = None) -> None:
+        """Come back to these paths if the others fail."""
+        size = len(paths) + len(seen or ())
+        self.waiting.append(_Waiting(at, structure, paths, seen, size))
+        self.stored += size
+        if self.stored > self.most:
+            self._make_room()
+
+    def come_back(self) -> tuple[int, Configs | None]:
+        """Take up the paths that wait last; the event to go on from, and what was seen on the way there."""
+        back = self.waiting[-1]
+        self.restore(back.structure)
+        self.take(back.paths[:WIDTH])
+        back.paths = back.paths[WIDTH:]
+        if not back.paths:
+            self.waiting.pop()
+            self.stored -= back.size
+            if not self.waiting:
+                self.tried.clear()
+                self.stored = 0
+        return back.at, back.seen
 
     def keep_best(self) -> list[Path]:
         """If there are many configurations, keep those that used up least, and return the others, the best first."""
@@ -222,25 +256,54 @@ class _Search:
     def _hopeless(self, state: int, done: int) -> bool:
         return any(not done & bit and self._no_hope(position, state) for position, bit in self.bit_of.items())
 
+    def alone(self, position: int) -> bool:
+        """``call`` and ``ret`` of an operation between which nothing happens, while nothing else is in flight or pending.
+
+        Whether a configuration is left; if not, nothing has changed.
+        """
+        op = self.ops[position]
+        if len(self.states) > FORGET_STATES:
+            self._forget_states()
+        kept: Configs = {}
+        for state, _ in self.configs:
+            after = self.model.step(self.states[state], op)
+            if not isinstance(after, Illegal) and (self.dead is None or not self.dead(after)):
+                kept[self._state(after), 0] = [(0, 0)]
+        if kept:
+            self.configs = kept
+        return bool(kept)
+
+    def _forget_states(self) -> None:
+        """Number the states anew; for when nothing but the configurations refers to them."""
+        left = [self.states[state] for state, _ in self.configs]
+        self.state_id, self.states = {}, []
+        self.step_of = [{} for _ in self.step_of]
+        self.hopeless_of = [{} for _ in self.hopeless_of]
+        self.configs = {(self._state(state), 0): [(0, 0)] for state in left}
+
     def call(self, position: int) -> None:
-        if self.ops[position].pending:
-            if not self.is_query[position]:
-                self.pending.setdefault(self.op_class[position], []).append(1 << self.pending_count)
+        op = self.ops[position]
+        query = self.model.is_query(op)
+        if op.pending:
+            if not query:
+                kind = self.op_class[position] = self._class(op)
+                self.pending.setdefault(kind, []).append(1 << self.pending_count)
                 self.pending_count += 1
             return
+        kind = self.op_class[position] = self._class(op)
         if self.free_bits:
             bit = self.free_bits.pop()
         else:
             bit = 1 << self.next_bit
             self.next_bit += 1
         self.bit_of[position] = bit
-        if self.is_query[position]:
+        if query:
             self.queries.append(position)
-            self._answer_now(self.op_class[position], bit)
-        elif self.overwrites[position]:
+            self._answer_now(kind, bit)
+        elif op.f in self.model.overwrites:
             self.writes.append(position)
             self.write_bits |= bit
-            self._hide_now(self.op_class[position], bit)
+            self._hide_now(kind, bit)
         else:
             self.others.append(position)
         if self.checks_hope:
@@ -275,6 +338,9 @@ class _Search:
 
         ``seen`` collects what was found on the way; ``resumed``: the configurations are such paths, and in it already.
         """
+        self.steps_left -= 1
+        if self.steps_left < 0:
+            raise _Budget
         if len(self.bit_of) == 1 and not self.pending:
             return self._ret_alone(position), []
         bit = self.bit_of[position]
@@ -458,16 +524,21 @@ def search(
     events += [(op.ret, 1, position) for position, op in enumerate(ops) if op.ret < NEVER]
     events.sort()
     run = _Search(ops, model, steps, configurations)
-    waiting: list[_Waiting] = []
-    tried: dict[int, Configs] = {}
+    waiting = run.waiting
     farthest = -1
     dead_end: tuple[_Structure, Configs] | None = None
     at = 0
     resumed: Configs | None = None
+    last = len(events) - 1
     try:
-        while at < len(events):
+        while at <= last:
             _, is_return, position = events[at]
             if not is_return:
+                if not run.bit_of and at < last and events[at + 1][2] == position and not run.pending and not waiting:
+                    farthest, dead_end = -1, None
+                    if run.alone(position):
+                        at += 2
+                        continue
                 run.call(position)
                 at += 1
                 continue
@@ -477,12 +548,12 @@ def search(
             resumed = None
             if later:
                 later.sort(key=_used_up)
-                waiting.append(_Waiting(at, run.structure_before, later, seen))
-            if left and (not waiting or run.only_new(tried.setdefault(at, {}))):
+                run.wait(at, run.structure_before, later, seen)
+            if left and (not waiting or run.only_new(at)):
                 at += 1
                 rest = run.keep_best()
                 if rest:
-                    waiting.append(_Waiting(at, run.structure(), rest))
+                    run.wait(at, run.structure(), rest)
                 continue
             if not left and at > farthest:
                 farthest, dead_end = at, (run.structure(), before)
@@ -490,13 +561,7 @@ def search(
                 assert dead_end is not None
                 run.restore(dead_end[0])
                 return _illegal(run, events[farthest][2], dead_end[1])
-            back = waiting[-1]
-            at, resumed = back.at, back.seen
-            run.restore(back.structure)
-            run.take(back.paths[:WIDTH])
-            back.paths = back.paths[WIDTH:]
-            if not back.paths:
-                waiting.pop()
+            at, resumed = run.come_back()
     except _Budget:
         op = ops[events[at][2]]
         return SearchResult(None, steps, run.peak, op)

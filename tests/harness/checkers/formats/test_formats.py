@@ -98,6 +98,26 @@ def test_edn_tags_discards_numbers_and_characters() -> None:
     assert event.value == (Fraction(1, 2), float("inf"), "A", 'é"', ":a/b", "x", "\n")
 
 
+def test_plain_lines_are_read_as_the_full_reader_reads_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of several shapes, with strings, vectors, tags, brackets around and lines that are not plain among them."""
+    lines = [
+        "[{:type :invoke, :f :read, :value nil, :process 0, :time 1, :index 0}",
+        " {:process 1 :type :invoke :f :write :value [1 [2 nil]]}",
+        '{:type :ok, :f :read, :value "a b", :process 0, :time 2, :index 2}',
+        "#jepsen.history.Op{:index 3, :time 3, :type :ok, :process 1, :f :write, :value [1 [2 nil]]}",
+        "{:type :invoke, :f :read, :value #{1}, :process 0, :time 1, :index 4} ; not plain",
+        "{:type :ok, :f :read, :value -1.5, :process 0, :time 1, :index 5}",
+        '{:type :info, :f :start, :value {:a ["b" :type :ok]}, :process :nemesis}',
+        "{:type :invoke, :f :read, :value 007, :process 2, :time 1, :index 6}]",
+    ]
+    data = "\n".join(lines).encode()
+    quick = list(edn.events(io.BytesIO(data), "x", []))
+    monkeypatch.setattr(edn, "MOST_SHAPES", 0)
+    assert quick == list(edn.events(io.BytesIO(data), "x", []))
+    assert [event.line for event in quick[:4]] == [1, 2, 3, 4]
+    assert [event.value for event in quick] == [None, (1, (2, None)), "a b", (1, (2, None)), frozenset({1}), -1.5, 7]
+
+
 def test_only_the_value_is_taken_from_the_quick_lines() -> None:
     text = "{:type :fail, :process 1, :f :read, :error [:no :f 2], :value 3}\n" * 2
     assert [event.f for event in edn.events(io.BytesIO(text.encode()), "x", [])] == ["read", "read"]

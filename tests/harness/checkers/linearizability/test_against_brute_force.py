@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from harness.checkers.linearizability import search
 from harness.checkers.linearizability.check import check
 from harness.checkers.linearizability.history import NEVER, UNKNOWN, History, Op
-from harness.checkers.linearizability.models import MODELS, CasRegister, KeyValue, Model
+from harness.checkers.linearizability.models import MODELS, AppendList, CasRegister, KeyValue, Model
 from tests.harness.checkers.linearizability.conftest import Generator, brute_force, is_legal_order
 
 Asks = Callable[[random.Random, int], tuple[str, Any]]
@@ -180,3 +181,36 @@ def test_a_budget_that_is_spent_gives_no_verdict() -> None:
     assert result.legal is None
     assert "give it more" in result.sentence
     assert check(History(ops), CasRegister(), engine="search").legal is not None
+
+
+@pytest.mark.parametrize(("name", "asks"), CASES)
+def test_a_small_budget_never_gives_a_wrong_verdict(name: str, asks: Asks, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when the search has to forget: states while nothing is in flight, and what it tried."""
+    monkeypatch.setattr(search, "FORGET_STATES", 2)
+    monkeypatch.setattr(search, "WIDTH", 2)
+    generator = Generator(6)
+    model = MODELS[name]()
+    verdicts = {True: 0, False: 0, None: 0}
+    for number in range(200):
+        ops = generator.history(model, asks)
+        steps, most = generator.random.choice([(3, 100), (1000, 3), (1000, 8), (1000, 1000)])
+        result = check(History(ops), model, engine="search", steps=steps, configurations=most)
+        verdicts[result.legal] += 1
+        assert result.legal in (None, brute_force(ops, model)), (number, ops)
+    assert verdicts[None] < 200 > verdicts[True] > 0
+
+
+def test_states_are_forgotten_while_nothing_is_in_flight(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a list that grows would need memory by the square of its length."""
+    monkeypatch.setattr(search, "FORGET_STATES", 10)
+    kept: list[int] = []
+    alone = search._Search.alone
+
+    def watched(run: search._Search, position: int) -> bool:
+        kept.append(len(run.states))
+        return alone(run, position)
+
+    monkeypatch.setattr(search._Search, "alone", watched)
+    ops = [Op(i, 0, "append", "k", i % 5, None, 2 * i, 2 * i + 1) for i in range(200)]
+    assert check(History(ops), AppendList(), engine="search").legal is True
+    assert max(kept) <= 12
