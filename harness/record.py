@@ -113,7 +113,8 @@ EVENT_KINDS: dict[str, str] = {
     "accepted": "an acceptor voted for value in slot at ballot",
     "recovered": "an acceptor recovered promise ballot from its log; extra = list of [slot, ballot]",
     "recovered_round": "a proposer recovered that it has tried no round above that of ballot",
-    "told_promise": "simulated: a promise of ballot left its acceptor",
+    "told_promise": "simulated: a page of a promise of ballot, of slots >= slot, left its acceptor; "
+    "extra = [is it the last, [[slot, ballot, known chosen], ...]]",
     "told_vote": "simulated: word of a vote in slot at ballot left its acceptor",
     "told_snapshot": "simulated: word that a durable snapshot covers slots <= slot left its learner",
     "prepare": "a proposer began phase 1 at ballot for slots >= slot",

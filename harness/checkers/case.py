@@ -371,6 +371,11 @@ def pair(operations: Sequence[Operation]) -> tuple[list[Call], list[str]]:
     return calls, problems[:MOST_VIOLATIONS]
 
 
+def rule_of_problem(part: str, problem: str) -> str:
+    """What a problem of a record that can have lost nothing stands for: a number used twice is the client session's doing."""
+    return "client/seq-reused" if problem.endswith("is invoked twice") else f"record/{part}"
+
+
 def conclude(
     name: str,
     about: str,

@@ -7,7 +7,7 @@ system under test. In a simulated run nothing is lost on the way to the record: 
 
 from __future__ import annotations
 
-from harness.checkers.case import MOST_VIOLATIONS, Case
+from harness.checkers.case import MOST_VIOLATIONS, Case, rule_of_problem
 from harness.results import CheckResult, Verdict, Violation
 
 NAME = "record"
@@ -27,7 +27,9 @@ def check(case: Case) -> CheckResult:
     problems = [problem for part in case.problems.values() for problem in part]
     if problems and case.deterministic:
         violations = tuple(
-            Violation(f"record/{part}", problem) for part, found in case.problems.items() for problem in found
+            Violation(rule_of_problem(part, problem), problem)
+            for part, found in case.problems.items()
+            for problem in found
         )
         return CheckResult(NAME, Verdict.FAIL, problems[0], violations[:MOST_VIOLATIONS], counts, ABOUT)
     if problems:

@@ -18,7 +18,7 @@ from typing import Any
 from msgspec.structs import astuple
 
 from harness.checkers import durability, exactly_once, liveness, local_reads, validity, witness
-from harness.checkers.case import Case, Chosen, Learner
+from harness.checkers.case import Case, Chosen, Learner, rule_of_problem
 from harness.record import AgentEvent, Command, FaultEvent, Operation, RecordedRun
 from harness.results import Violation
 from nemesis.plan import Plan
@@ -120,5 +120,5 @@ def judge(case: Case) -> list[Violation]:
     for check in CHECKS:
         found.extend(check(case).violations)
     for part, problems in case.problems.items():
-        found.extend(Violation(f"record/{part}", problem) for problem in problems)
+        found.extend(Violation(rule_of_problem(part, problem), problem) for problem in problems)
     return found

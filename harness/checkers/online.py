@@ -22,6 +22,8 @@ Rules (``oracle/rule``), with where they stand in the papers
 * ballot/forgotten: a proposer that restarts has tried no round below one whose ballot others know (PTP 2.3, lastTried).
 * promise/no-quorum, promise/forgotten: a leader had a quorum of promises, and they last (PMS 2.2, 2.5). If it tells whose
   promises it counted, those must be real. Where it is seen what leaves an acceptor, each promise that was told lasts.
+* promise/incomplete: a promise tells every vote below its ballot in the slots it covers, with the ballot it was cast in, or
+  that the slot is chosen (PMS 2.2, phase 1b). Where it is seen what leaves an acceptor.
 * vote/two-values: one value for each ballot and slot (B1).
 * vote/unsafe-value: a proposed value is the one voted in the highest ballot below, among the quorum whose promises were
   counted, or free if none of them voted (B3; PMS 2.2, phase 2a). Where it is not told whose were, some quorum will do.
@@ -580,6 +582,9 @@ class Told:
         self.sink = sink
         self.floor = votes.floor
         """Acceptor -> slots up to this are known chosen there. ``Votes`` keeps it, and is asked first."""
+        self.latest = votes.latest
+        self.pages: dict[int, tuple[int, dict[int, Ballot | None]]] = {}
+        """Acceptor -> first slot of the answer it is giving, and what it told so far: slot -> ballot, None: chosen."""
         self.promises: dict[int, Ballot] = {}
         self.votes: dict[int, dict[int, Ballot]] = {}
         self.snapshots: dict[int, int] = {}
@@ -596,6 +601,33 @@ class Told:
     ) -> None:
         if ballot > self.promises.get(agent, NO_BALLOT):
             self.promises[agent] = ballot
+        if extra is None:
+            return
+        last, votes = extra
+        first, told = self.pages.setdefault(agent, (slot, {}))
+        told.update((at, None if chosen else (voted[0], voted[1])) for at, voted, chosen in votes)
+        if last:
+            del self.pages[agent]
+            self._must_be_complete(agent, time_ns, ballot, first, told)
+
+    def _must_be_complete(
+        self, agent: int, time_ns: int, ballot: Ballot, first: int, told: dict[int, Ballot | None]
+    ) -> None:
+        """Votes at the promised ballot or above were cast later. (The promise forbids others meanwhile.)"""
+        for slot, voted in self.latest.get(agent, {}).items():
+            if slot >= first and voted < ballot and told.get(slot, NO_BALLOT) not in (None, voted):
+                what = f"a vote at {show(told[slot])}" if slot in told else "nothing"
+                self.sink.add(
+                    "promise/incomplete",
+                    f"{self.sink.name(agent)} promises {show(ballot)} and tells {what} of slot {slot}, where it voted at "
+                    f"{show(voted)}",
+                    time_ns,
+                    (agent,),
+                    slot,
+                    ballot=ballot,
+                    voted=voted,
+                )
+                return
 
     def on_told_vote(
         self, agent: int, inc: int, time_ns: int, ballot: Ballot, slot: int, value: Any, extra: Any
@@ -615,6 +647,7 @@ class Told:
     def on_recovered(
         self, agent: int, inc: int, time_ns: int, ballot: Ballot | None, slot: int, value: Any, extra: Any
     ) -> None:
+        self.pages.pop(agent, None)
         told = self.promises.get(agent, NO_BALLOT)
         if (ballot or NO_BALLOT) < told:
             self.sink.add(

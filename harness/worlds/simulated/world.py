@@ -427,11 +427,15 @@ class SimulatedWorld:
         """Let the oracles know what an agent has told: from now on it must not forget it."""
         kind = TOLD_KINDS[type(message)]
         slot = message.durable if kind == "told_snapshot" else getattr(message, "slot", 0)
+        extra = None
+        if kind == "told_promise":
+            told = [(vote.slot, vote.ballot, vote.chosen) for vote in message.votes]
+            slot, extra = message.start, [message.last, told]
         for handler in self._handlers.get(kind, ()):
-            handler(process.id, process.incarnation, self.loop.now_ns, message.ballot, slot, None, None)
+            handler(process.id, process.incarnation, self.loop.now_ns, message.ballot, slot, None, extra)
         if self.recording is not None:
             rows = self.recording.events.setdefault((process.name, process.incarnation), [])
-            rows.append(AgentEvent(self.loop.now_ns, kind, message.ballot, slot))
+            rows.append(AgentEvent(self.loop.now_ns, kind, message.ballot, slot, None, extra))
 
     def _wake(self, process: SimulatedProcess, incarnation: int, at_ns: int) -> None:
         if process.incarnation != incarnation or not process.up or process.wake_ns != at_ns:

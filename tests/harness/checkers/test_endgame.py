@@ -117,7 +117,7 @@ def test_leaders_that_come_after_all_was_settled(run: Run) -> None:
 
 def test_an_operation_invoked_twice_is_the_clients_fault(run: Run) -> None:
     run.history.append(Operation("invoke", HEALED + 6, CLIENT, 2, "write", "k", "y", HEALED + 6))
-    assert "record/history" in run.rules
+    assert "client/seq-reused" in run.rules
 
 
 def test_a_learner_that_lagged_until_the_final_power_cut(run: Run) -> None:

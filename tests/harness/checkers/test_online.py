@@ -483,3 +483,43 @@ def test_a_state_restored_from_a_snapshot_is_the_one_it_was_taken_of(trace: Trac
     assert trace.rules == []
     trace(1, "restored", None, 10, None, 78)
     assert trace.rules == ["decision/states"]
+
+
+# What a promise tells.
+
+
+@pytest.mark.parametrize(
+    ("pages", "rules"),
+    [
+        ([(1, True, [(3, (1, 0), False), (4, (1, 0), False)])], []),
+        ([(1, False, [(3, (1, 0), False)]), (4, True, [(4, (1, 0), False)])], []),
+        ([(1, True, [(3, (-1, -1), True), (4, (1, 0), False)])], []),
+        ([(4, True, [(4, (1, 0), False)])], []),
+        ([(1, True, [(3, (1, 0), False)])], ["promise/incomplete"]),
+        ([(1, False, [(3, (1, 0), False)]), (5, True, [])], ["promise/incomplete"]),
+        ([(1, True, [(3, (2, 1), False), (4, (1, 0), False)])], ["promise/incomplete"]),
+    ],
+    ids=["whole", "in pages", "chosen instead", "from slot 4 on", "one missing", "lost between pages", "other ballot"],
+)
+def test_a_promise_tells_every_vote(trace: Trace, pages: list[Any], rules: list[str]) -> None:
+    trace.vote((1, 0), 3, X, 0)
+    trace.vote((1, 0), 4, X, 0)
+    trace(0, "promised", (2, 1))
+    for start, last, votes in pages:
+        trace(0, "told_promise", (2, 1), start, None, [last, votes])
+    assert trace.rules == rules
+
+
+def test_a_vote_cast_after_the_promise_need_not_be_in_it(trace: Trace) -> None:
+    trace(0, "promised", (2, 1))
+    trace.vote((2, 1), 3, X, 0)
+    trace(0, "told_promise", (2, 1), 1, None, [True, []])
+    assert trace.rules == []
+
+
+def test_votes_below_the_cut_need_not_be_told(trace: Trace) -> None:
+    trace.vote((1, 0), 3, X, 0)
+    trace(0, "cut", None, 3)
+    trace(0, "promised", (2, 1))
+    trace(0, "told_promise", (2, 1), 1, None, [True, []])
+    assert trace.rules == []
