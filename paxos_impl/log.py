@@ -142,7 +142,7 @@ class Log:
     def flush(self) -> bool:
         """Hand appended records to the operating system; False if there were none, or if they have to wait for the sync of a
         cut. Raises StorageFault."""
-        if not self.pending or self._cut_unsynced:
+        if not self.pending or not self.cut_is_durable():
             return False
         name = segment_name(self._segment)
         try:
@@ -152,6 +152,11 @@ class Log:
         self.pending.clear()
         self._unsynced[name] = None
         return True
+
+    def cut_is_durable(self) -> bool:
+        """Nothing is written over a tail that recovery cut before the cut is synced: a power cut could undo it, and what was
+        cut would follow what is written now."""
+        return not self._cut_unsynced
 
     def on_failed_append(self, name: str, error: OSError) -> None:
         """A record that could not be written was never said: stop."""
@@ -208,7 +213,7 @@ class Log:
     @property
     def checkpointing(self) -> bool:
         """No checkpoint may begin now: one is on its way, or records wait for the sync of a cut."""
-        return bool(self.checkpoint_steps) or self._cut_unsynced
+        return bool(self.checkpoint_steps) or not self.cut_is_durable()
 
     def checkpoint_order(self) -> list[str]:
         """Content before name, name before the old goes."""

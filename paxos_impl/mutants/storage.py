@@ -284,6 +284,22 @@ class CheckpointOpensTheGate(Gate):
 
 
 @mutant(
+    "S39",
+    "records are written over a cut tail before the cut is synced",
+    rule="a cut tail is synced before anything is written over it",
+    paper="Paxos Made Live, 5.1",
+    breaks="AD",
+    source="this project's own Paxos (docs/track-record.md)",
+    oracle="vote, agreement",
+    seen_in="worlds with power cuts that undo a truncation",
+    difficulty="deep",
+)
+class WritesOverACut(Log):
+    def cut_is_durable(self) -> bool:
+        return True
+
+
+@mutant(
     "SQ1",
     "answers to clients do not wait for the own log",
     rule="durability rule",

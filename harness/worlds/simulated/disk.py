@@ -2,9 +2,9 @@
 
 Injects: loss of unsynced bytes (all, a suffix, a suffix replaced by garbage), loss of unsynced directory changes (a
 suffix of them, in order), a flipped bit in old synced data, a full disk (an append leaves half of its bytes), an error at sync
-(its bytes are lost). Syncs take time (the world schedules their end); what is appended meanwhile is not covered.
-Does not inject: reordering among blocks of one file, lost synced data, wrong data returned by a read, partial truncation:
-a file cut at recovery is cut for good at once.
+(its bytes are lost), a truncation undone because it was not synced, also behind bytes appended since. Syncs take time (the
+world schedules their end); what is appended meanwhile is not covered.
+Does not inject: reordering among blocks of one file, lost synced data, wrong data returned by a read.
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ SYNCS_TO_SETTLE = 3
 
 
 class _File:
-    __slots__ = ("data", "durable", "earlier")
+    __slots__ = ("cut", "data", "durable", "earlier")
 
     def __init__(self) -> None:
         self.data = bytearray()
         self.durable = 0
         """Bytes that survive a power cut."""
+        self.cut: bytes | None = None
+        """What stood here before it was truncated, until that is durable."""
         self.earlier: deque[int] = deque([0] * SYNCS_TO_SETTLE, SYNCS_TO_SETTLE)
         """``durable`` as it was before each of the last syncs."""
 
@@ -75,6 +77,8 @@ class SimulatedDisk:
 
     def truncate(self, name: str, size: int) -> None:
         file = self.files[name]
+        if file.cut is None:
+            file.cut = bytes(file.data)
         del file.data[size:]
         file.durable = min(file.durable, size)
 
@@ -107,6 +111,7 @@ class SimulatedDisk:
                 del file.data[file.durable :]
             raise OSError(errno.EIO, "input/output error (injected)")
         for file, size in syncing:
+            file.cut = None
             durable = min(size, len(file.data))
             if durable > file.durable:
                 file.earlier.append(file.durable)
@@ -132,6 +137,9 @@ class SimulatedDisk:
             del file.data[file.durable + kept :]
             if mode == "garbled" and tail:
                 garbled += _garble(file, file.durable, kept, tail, draw)
+            if file.cut is not None and mode != "kept":
+                file.data += file.cut[len(file.data) :]
+            file.cut = None
             file.durable = len(file.data)
             lost += tail - kept
         self.files = dict(self._durable_names)

@@ -146,6 +146,31 @@ def test_a_name_that_was_not_synced_goes_with_the_power() -> None:
     assert disk.names() == []
 
 
+@pytest.mark.parametrize(
+    ("mode", "left"), [("lost", b"oldbytes"), ("torn", b"oldNEWes"), ("kept", b"oldNEW")], ids=lambda value: str(value)
+)
+def test_a_truncation_that_was_not_synced_may_be_undone(mode: str, left: bytes) -> None:
+    disk = SimulatedDisk()
+    disk.create("a")
+    disk.append("a", b"oldbytes")
+    end_sync(disk, "a")
+    disk.truncate("a", 3)
+    disk.append("a", b"NEW")
+    disk.power_cut(mode, lambda: 0.999)
+    assert disk.read("a") == left
+
+
+def test_a_truncation_that_was_synced_is_for_good() -> None:
+    disk = SimulatedDisk()
+    disk.create("a")
+    disk.append("a", b"oldbytes")
+    end_sync(disk, "a")
+    disk.truncate("a", 3)
+    end_sync(disk, "a")
+    disk.power_cut("lost", lambda: 0.0)
+    assert disk.read("a") == b"old"
+
+
 def test_a_full_disk_takes_half_of_an_append() -> None:
     disk = half_synced()
     disk.full = True
