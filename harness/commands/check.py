@@ -106,15 +106,37 @@ def _print(result: CheckResult) -> None:
     click.secho(f"{mark} {result.verdict}  {result.summary}", fg=colour, bold=True)
     for violation in result.violations:
         for operation in violation.operations:
-            click.echo("  " + "  ".join(f"{name} {value}" for name, value in operation.items() if value is not None))
+            click.echo(f"  {_operation(operation)}")
+        mistake = violation.details.get("probable_client_mistake")
         for reason in violation.because:
-            click.echo(f"  because {reason}")
+            if reason != mistake:
+                click.echo(f"  because {reason}")
         for name, value in violation.details.items():
-            click.echo(f"  {name.replace('_', ' ')}: {value}")
+            for one in value if isinstance(value, list) else [value]:
+                told = _operation(one) if isinstance(one, dict) and "process" in one else one
+                click.echo(f"  {name.replace('_', ' ')}: {told}")
     for note in result.stats.get("notes", ()):
         click.echo(f"  note: {note}")
     guessed = " (by what it does; --model names another)" if result.stats.get("model_guessed") else ""
     click.echo(f"  model {result.stats.get('model')}{guessed}, engine {result.stats.get('engine')}")
+
+
+def _operation(operation: dict[str, Any]) -> str:
+    """One line: where it stands in the history, who asked for what and when, and the answer."""
+    key = "" if operation["key"] is None else f" {operation['key']}"
+    value, result, ret = operation["value"], operation["result"], operation["ret"]
+    asked = "" if value is None else f" {value}"
+    if ret is None:
+        answer = f"no answer, called at {operation['call']}"
+    else:
+        answer = f"from {operation['call']} to {ret}"
+        if result == "unknown" and operation["f"] != "append":
+            answer = f"reported as failed, {answer}"
+        if operation["f"] in ("read", "txn", "dequeue") or (
+            operation["f"] == "cas" and result != "unknown" and not result[0]
+        ):
+            answer = f"-> {'nothing' if result is None else result}, {answer}"
+    return f"[{operation['index']}] client {operation['process']}: {operation['f']}{key}{asked}  {answer}"
 
 
 def _export(directory: Path, target: Path) -> None:

@@ -111,7 +111,7 @@ def check(
             if result.legal is None:
                 unknown = unknown or _unknown(key, result, steps, configurations)
             elif not result.legal:
-                illegal = _search_result(key, result)
+                illegal = _search_result(key, result, model)
                 illegal.stats = stats
                 return illegal
         if unknown is not None:
@@ -175,6 +175,8 @@ def _zones_result(zones: Zones, encoded: Encoded, history: History) -> Result | 
         finding = zones.finding
         rule, key = finding.rule, encoded.keys[finding.key]
         ops, because, sentence = explain.of_finding(finding, encoded, in_ns)
+        if rule == "chain-order" and any(op.f == "append" for op in ops):
+            rule = "append-order"
     else:
         direct: Direct = encoded.findings[0]
         rule, key = direct.rule, direct.key
@@ -197,9 +199,9 @@ def _produces(op: Op, read: Op) -> bool:
     return op.value is not None and bool(op.value == read.result)
 
 
-def _search_result(key: Any, result: SearchResult) -> Result:
+def _search_result(key: Any, result: SearchResult, model: Model) -> Result:
     assert result.op is not None
-    because, sentence = explain.of_search(result, key)
+    because, sentence = explain.of_search(result, key, model.describe)
     ops = (result.op, *sorted(result.in_flight, key=lambda op: op.call)[: explain.MOST_OPERATIONS - 1])
     return Result(
         False,
@@ -210,7 +212,7 @@ def _search_result(key: Any, result: SearchResult) -> Result:
         ops,
         because,
         result.in_flight,
-        tuple(repr(state) for state in result.states),
+        tuple(model.describe(state) for state in result.states),
     )
 
 

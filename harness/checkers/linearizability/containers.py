@@ -212,6 +212,9 @@ class Mutex(Model):
     def __init__(self, init: Any = False) -> None:
         self.init = UNKNOWN if init is UNKNOWN else bool(init)
 
+    def describe(self, state: Any) -> str:
+        return {True: "held", False: "free"}.get(state, "held or free")
+
     def step(self, state: Any, op: Op) -> Any:
         if op.f == "acquire":
             return Illegal("cannot acquire a lock that is held") if state is True else True

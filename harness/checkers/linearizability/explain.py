@@ -20,6 +20,7 @@ RULES = {
     "source-cycle": "compare-and-sets that took effect need each other's value first",
     "read-from-future": "a value was read before the operation that produces it was even called",
     "chain-order": "an operation on an earlier value of a chain of compare-and-sets began after one on a later value ended",
+    "append-order": "what was appended first stands behind what was appended after it",
     "overlapping-values": "each of two values must have been overwritten before the other was written",
     "stale-value": "a value was written and gone while another one, seen before and after, was in place",
     "failed-on-a-match": "a compare-and-set failed although it found what it expected",
@@ -51,6 +52,8 @@ def edge(earlier: Op | None, later: Op | None, how: str, in_ns: bool) -> str:
         end = at(earlier.ret, in_ns)
         begin = "the start" if later is None else at(later.call, in_ns)
         return f"{one} comes before {two}: it returned at {end}, the other was called at {begin}"
+    if how == "shown":
+        return f"{one} comes before {two}: what was read holds the values in this order"
     if how == "chain":
         return f"{one} comes before {two}: the value of the second came out of that of the first by compare-and-set"
     return f"{one} comes before {two}: the second saw the value that the first produced"
@@ -63,19 +66,34 @@ def of_finding(finding: Finding, encoded: Encoded, in_ns: bool) -> tuple[tuple[O
         return encoded.ops[position] if position >= 0 else None
 
     ops = tuple(encoded.ops[position] for position in finding.operations)[:MOST_OPERATIONS]
-    because = [edge(op_of(a), op_of(b), how, in_ns) for a, b, how in finding.edges]
-    if len(finding.clusters) == 2:
-        one, two = (encoded.values[cluster] for cluster in finding.clusters)
-        if finding.rule in ("overlapping-values", "stale-value"):
-            because.insert(
-                0, f"what writes or reads {one!r} stands together in any order, and so does what concerns {two!r}"
-            )
-            because.append(f"so {one!r} comes before {two!r}, and {two!r} before {one!r}: impossible")
-        elif finding.rule == "chain-order":
-            because.append(f"but the chain of compare-and-sets leads from {one!r} back to before {two!r}: impossible")
-    elif finding.clusters:
-        because.append(f"the value is {encoded.values[finding.clusters[0]]!r}")
-    return ops, tuple(because), sentence(finding.rule, encoded.keys[finding.key], ops)
+    rule = finding.rule
+    appended = rule == "chain-order" and any(op.f == "append" for op in ops)
+    if appended:
+        rule = "append-order"
+    edges = [(a, b, "shown" if appended and how == "chain" else how) for a, b, how in finding.edges]
+    because = [edge(op_of(a), op_of(b), how, in_ns) for a, b, how in edges]
+    values = [show_value(encoded.values[cluster]) for cluster in finding.clusters]
+    if rule in ("overlapping-values", "stale-value"):
+        one, two = values
+        because.insert(0, f"what writes or reads {one} stands together in any order, and so does what concerns {two}")
+        because.append(f"so {one} comes before {two}, and {two} before {one}: impossible")
+    elif rule == "chain-order":
+        one, two = values
+        because.append(f"but the chain of compare-and-sets leads from {one} back to before {two}: impossible")
+    elif rule in ("phantom-read", "phantom-source"):
+        because.append(f"nobody wrote {values[0]}, and it is not the first value")
+    elif rule == "consumed-twice":
+        because.append(f"both replaced {values[0]}, which was in place once")
+    return ops, tuple(because), sentence(rule, encoded.keys[finding.key], ops)
+
+
+def assumed(ops: Iterable[Op], in_ns: bool) -> tuple[str, ...]:
+    """What was assumed of operations without an answer."""
+    return tuple(
+        f"{show(op)}: no answer; it may have happened at any time from {at(op.call, in_ns)} on, or never"
+        for op in ops
+        if op.pending
+    )
 
 
 def add_witnesses(

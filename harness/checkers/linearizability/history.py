@@ -102,7 +102,7 @@ def show(op: Op) -> str:
     elif op.f == "cas" and isinstance(op.result, tuple):
         answer = "" if op.result[0] else f" (failed, found {show_value(op.result[1])})"
     else:
-        answer = "" if op.result is None and op.f != "read" else f" -> {show_value(op.result)}"
+        answer = "" if op.result in (None, UNKNOWN) and op.f != "read" else f" -> {show_value(op.result)}"
     return f"{op.f}{key}{asked}{answer} by client {op.process}"
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from harness.checkers.linearizability.check import Result
+from harness.checkers.linearizability.explain import assumed
 from harness.checkers.linearizability.history import NEVER, UNKNOWN, History, Op
 from harness.checkers.linearizability.models import Model
 from harness.results import CheckResult, Verdict, Violation
@@ -30,6 +31,9 @@ def to_check_result(
         more["possible_states"] = list(result.states)
     if result.in_flight:
         more["in_flight"] = [op_dict(op) for op in result.in_flight[:20]]
+    pending = assumed(result.ops, history.times_are_ns)
+    if pending:
+        more["assumed"] = list(pending)
     if result.mistake:
         more["probable_client_mistake"] = result.mistake
     violation = Violation(

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from harness.checkers.linearizability.history import UNKNOWN, Op, freeze
+from harness.checkers.linearizability.history import UNKNOWN, Op, freeze, show_value
 from harness.checkers.linearizability.sequential import Illegal, Model
 from harness.checkers.model import LIST_BOUND
 
@@ -190,6 +190,10 @@ class MultiRegister(Model):
         self.any_first = init is UNKNOWN
         items = init.items() if isinstance(init, dict) else ()
         self.init = frozenset((freeze(k), freeze(v)) for k, v in items if v is not None)
+
+    def describe(self, state: Any) -> str:
+        shown = (f"{key} = {show_value(value)}" for key, value in sorted(state, key=repr))
+        return ", ".join(shown) or "nothing in any register"
 
     def is_query(self, op: Op) -> bool:
         if self.any_first:

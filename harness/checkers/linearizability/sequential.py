@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, ClassVar
 
-from harness.checkers.linearizability.history import Op
+from harness.checkers.linearizability.history import Op, show_value
 
 State = Hashable
 
@@ -43,6 +43,10 @@ class Model:
     def is_query(self, op: Op) -> bool:
         """Whether this operation, with the answer it got, never changes the state."""
         return op.f in self.queries
+
+    def describe(self, state: Any) -> str:
+        """A state for readers."""
+        return show_value(state)
 
     def dead_ends(self, ops: Sequence[Op]) -> Callable[[Any], bool] | None:
         """Which states no legal order of all these operations can pass through, as far as is easily told."""

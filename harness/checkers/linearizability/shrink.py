@@ -61,7 +61,9 @@ def condensed(history: History, model: Model, result: Result) -> Result:
     """
     if result.engine != "search":
         return result
-    small = shrink(history, model, result, checks=150, steps=20_000)
+    originals = {op.index: op for op in history.ops}
+    # With their answers: the violation does not need all of them, but a reader should see what was recorded.
+    small = [originals[op.index] for op in shrink(history, model, result, checks=150, steps=20_000)]
     again = check(History(small, [], history.times_are_ns), model)
     if again.legal is not False or len(small) > MOST_OPERATIONS:
         return result
