@@ -72,7 +72,8 @@ def check(
     engines: list[str] = []
     if engine != "search" and zones_apply(model):
         encoded, zones = _judge_by_zones(history.ops, model)
-        engines.append("zones")
+        if encoded.ops or not encoded.unsuitable:
+            engines.append("zones")
         stats |= {"zones_operations": len(encoded.ops), "keys": len(encoded.keys)}
         found = _zones_result(zones, encoded, history)
         if found is not None:
@@ -92,7 +93,7 @@ def check(
             return found
         rest = []
     if engine == "zones":
-        if not engines:
+        if not zones_apply(model) and not engines:
             return Result(None, f"the zones cannot judge the model {model.name}", "zones", stats=stats)
         if rest:
             why = next(iter(stats["ambiguous"].items()))

@@ -97,7 +97,7 @@ def assumed(ops: Iterable[Op], in_ns: bool) -> tuple[str, ...]:
 
 
 def add_witnesses(
-    ops: tuple[Op, ...], every: Iterable[Op], illegal: Callable[[tuple[Op, ...]], bool]
+    ops: tuple[Op, ...], every: Sequence[Op], illegal: Callable[[tuple[Op, ...]], bool]
 ) -> tuple[tuple[Op, ...], tuple[str, ...]]:
     """The operations that force a violation, and those whose answers show that the former took effect, and where.
 
@@ -105,24 +105,27 @@ def add_witnesses(
     """
     if illegal(ops):
         return ops, ()
-    made = [value for value in map(_produces, ops) if value is not None]
-    shows: dict[Any, Op] = {}
-    for op in every:
-        if op.pending or op in ops:
-            continue
-        for value in made:
-            size = _shown_with(op, value)
-            if size and (value not in shows or size < _shown_with(shows[value], value)):
-                shows[value] = op
+    values = [value for value in map(_produces, ops) if value is not None]
     told: list[str] = []
-    for value, op in shows.items():
-        if op in ops:
+    for value in values:  # grows by what pending compare-and-sets, that must have happened, made of it
+        op = _witness(value, every)
+        if op is None or op in ops:
             continue
         if len(ops) >= MOST_OPERATIONS or illegal(ops):
             break
         ops = (*ops, op)
+        if op.pending:
+            values.append(op.value[1])
         told.append(f"that {show_value(value)} was there, and behind what, is told by {show(op)}")
     return ops, tuple(told)
+
+
+def _witness(value: Any, every: Sequence[Op]) -> Op | None:
+    """The answer that shows a value, among as few others as can be; else a pending compare-and-set that goes on from it."""
+    shown = [(size, at) for at, op in enumerate(every) if not op.pending and (size := _shown_with(op, value))]
+    if shown:
+        return every[min(shown)[1]]
+    return next((op for op in every if op.f == "cas" and op.pending and op.value[0] == value), None)
 
 
 def _produces(op: Op) -> Any:
@@ -135,7 +138,7 @@ def _produces(op: Op) -> Any:
 def _shown_with(op: Op, value: Any) -> int:
     """How many values an answer shows among which is this one; 0 if it does not show it."""
     if op.f == "cas":
-        return int(op.value[0] == value or (not op.result[0] and op.result[1] == value))
+        return int((op.value[0] if op.result[0] else op.result[1]) == value)
     if op.f != "read":
         return 0
     if op.result == value:

@@ -280,3 +280,14 @@ def test_a_verdict_for_results_json() -> None:
     assert told.violations[0].because
     unknown = check(History([write(1, 0, 9), write(1, 0, 9), read(1, 1, 2)]), model, engine="search", steps=0)
     assert to_check_result(unknown, history, model).verdict is Verdict.INCONCLUSIVE
+
+
+def test_what_became_of_pending_operations_is_shown_by_an_answer() -> None:
+    """Two compare-and-sets from one value: one has no answer, and only a read, two steps on, tells that it happened."""
+    steps = [cas(None, 1, 0), cas(1, 2, 0), cas(None, 3, 4, 8), read(2, 2, 6)]
+    result = judge(*steps)
+    assert result.rule == "consumed-twice"
+    assert {one.call for one in result.ops} == {0, 2, 4}
+    assert judge(*result.ops).legal is False
+    assert any("is told by read k -> 2" in reason for reason in result.because)
+    assert to_check_result(result, History(steps), CasRegister()).violations[0].details["assumed"]
