@@ -120,6 +120,8 @@ def _words(found: Diagram) -> list[str]:
     """What the letters stand for, how much is drawn, and the steps that break a rule."""
     drawn = f"{len(found.steps)} of {found.total}" if len(found.steps) < found.total else f"{found.total}"
     lines = [f"{drawn} steps from {instant(found.begins_ns)}, one lane a process, time downwards, not to scale"]
+    if found.durable:
+        lines.append("disk = from here on this must be on the agent's disk, since a message that tells of it has left")
     lines += [ascii_shown(f"{letter} = {text}", 130) for letter, text in found.letters[:4]]
     conflicts = [step for step in found.steps if step.conflict]
     for step in conflicts[:CONFLICTS_AT_MOST]:

@@ -189,7 +189,7 @@ _COUNT_WORDS = {
 
 
 def _counts(counts: dict[str, Any]) -> list[tuple[str, str]]:
-    rows = _flat({name: value for name, value in counts.items() if name not in _IN_THE_TABLE})
+    rows = _flat({name: value for name, value in counts.items() if name not in _IN_THE_TABLE and value != {}})
     return [(_COUNT_WORDS.get(name, name.replace(".", ": ").replace("_", " ")), value) for name, value in rows]
 
 
