@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from nemesis.draws import Draw, between, choice, weighted
 from nemesis.faults import KINDS, Fault, Parameter
 from nemesis.plan import SECOND, Plan
-from nemesis.strategies.frame import spread, stepped
+from nemesis.strategies.frame import Frame, spread, stepped
 
 KINDS_AND_WEIGHTS: dict[str, float] = {
     "kill": 3.0,
@@ -41,6 +43,19 @@ _TARGETS: dict[str, float] = {
 def unit(plan: Plan) -> int:
     """The election timeout: the length that matters."""
     return plan.timing.election_timeout_ns
+
+
+def in_flight(plan: Plan, draw: Draw, frame: Frame) -> Plan:
+    """Few commands, since what counts is how many ballots meet in a slot; or many slots in flight, a command each, of which a
+    leader that is replaced leaves some with gaps between them."""
+    thin, clients, rate = draw() < 0.4, choice(draw, (1, 2, 3)), choice(draw, (30.0, 60.0, 100.0))
+    workload, limits = plan.workload, plan.limits
+    if thin:
+        workload = msgspec.structs.replace(workload, clients=clients, rate=rate)
+    else:
+        workload = msgspec.structs.replace(workload, clients=8, rate=choice(draw, (200.0, 400.0)))
+        limits = msgspec.structs.replace(limits, window=16, batch_commands=1)
+    return msgspec.structs.replace(plan, workload=frame.workload or workload, limits=frame.limits or limits)
 
 
 def random_target(plan: Plan, draw: Draw) -> str:

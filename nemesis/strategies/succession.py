@@ -3,7 +3,7 @@
 What phase 1 must sort out is several unfinished proposals for one slot, left behind by several leaders, each known to
 other acceptors. It takes leaders that reach only some of them, one after the other, with no quiet time between in which
 a slot could be finished. So each of the first candidates and leaders gets, link by link, messages that are lost or come
-too late, to others or from them; and sometimes it goes down before it is heard again.
+too late, to others or from them; and often it goes down, or the others lose patience, before it is heard again.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from nemesis.draws import Draw, between, choice, stream
 from nemesis.faults import Fault, Parameter
 from nemesis.plan import Plan, members
 from nemesis.strategies.frame import Frame, framed, last_blow, spread
-from nemesis.strategies.moves import random_length, unit
+from nemesis.strategies.moves import in_flight, random_length, unit
 from nemesis.triggers import ordinal
 
 
 def generate(seed: int, frame: Frame) -> Plan:
     plan = framed(seed, "succession", frame)
     draw = stream(f"{seed}/succession")
+    plan = in_flight(plan, draw, frame)
     faults: list[Fault] = []
     for number in range(1, between(draw, 3, 10)):
         faults += _takeover(plan, draw, number)
@@ -39,7 +40,21 @@ def _takeover(plan: Plan, draw: Draw, number: int) -> list[Fault]:
         if draw() < 0.15:
             kind = choice(draw, ("kill", "pause", "power"))
             faults.append(Fault(kind, "it", trigger=trigger, duration_ns=random_length(plan, draw, kind)))
+    if draw() < 0.5:
+        faults.append(_next_one(plan, draw, number))
     return faults
+
+
+def _next_one(plan: Plan, draw: Draw, number: int) -> Fault:
+    """The others lose patience while the leader's first Accepts are under way."""
+    return Fault(
+        "clock_jump",
+        "others",
+        trigger=f"{ordinal(number)} leader",
+        after_ns=spread(draw, unit(plan), 0.02, 0.5),
+        duration_ns=spread(draw, unit(plan), 0.05, 0.3),
+        params={"offset_ns": spread(draw, unit(plan), 1.0, 2.5)},
+    )
 
 
 def _link(plan: Plan, draw: Draw, trigger: str, peer: str) -> Fault:
@@ -47,7 +62,8 @@ def _link(plan: Plan, draw: Draw, trigger: str, peer: str) -> Fault:
     length_ns = spread(draw, unit(plan), 1.0, choice(draw, (2.0, 5.0)))
     few: dict[str, Parameter] = {"way": way, "peer": peer}
     if draw() < 0.5:
-        return Fault("drop", "it", trigger=trigger, duration_ns=length_ns, params={"probability": 1.0, **few})
+        probability = choice(draw, (1.0, 0.7, 0.4))
+        return Fault("drop", "it", trigger=trigger, duration_ns=length_ns, params={"probability": probability, **few})
     late_ns = spread(draw, unit(plan), 0.5, 4.0)
     params: dict[str, Parameter] = {"delay_ns": late_ns, "jitter_ns": spread(draw, unit(plan), 0.0, 1.0), **few}
     return Fault("delay", "it", trigger=trigger, duration_ns=length_ns, params=params)

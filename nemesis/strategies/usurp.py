@@ -13,7 +13,7 @@ from nemesis.draws import Draw, between, choice, stream
 from nemesis.faults import Fault, Parameter
 from nemesis.plan import Plan
 from nemesis.strategies.frame import Frame, framed, last_blow, spread, stragglers
-from nemesis.strategies.moves import random_fault, unit
+from nemesis.strategies.moves import in_flight, random_fault, unit
 from nemesis.triggers import ordinal
 
 _MOMENTS = ("propose", "propose", "accepted", "sent_accept", "sent_accepted", "leader", "promised", "chosen")
@@ -23,7 +23,7 @@ _OTHER_KINDS = ("kill", "pause", "partition", "power", "drop", "delay")
 def generate(seed: int, frame: Frame) -> Plan:
     plan = framed(seed, "usurp", frame)
     draw = stream(f"{seed}/usurp")
-    plan = _thin(plan, draw, frame)
+    plan = in_flight(plan, draw, frame)
     faults = [stragglers(plan, draw), *_losses(draw)]
     pace, share = choice(draw, (0.25, 0.5, 1.0, 2.0)), choice(draw, (0.1, 0.3, 0.5))
     at_ns = spread(draw, unit(plan), 1.0, 3.0)
@@ -37,17 +37,9 @@ def generate(seed: int, frame: Frame) -> Plan:
     return msgspec.structs.replace(plan, faults=tuple(faults))
 
 
-def _thin(plan: Plan, draw: Draw, frame: Frame) -> Plan:
-    """Mostly few commands: what counts is how many ballots meet in a slot, not how many slots there are."""
-    thin, clients, rate = draw() < 0.7, choice(draw, (1, 2, 3)), choice(draw, (30.0, 60.0, 100.0))
-    if frame.workload is not None or not thin:
-        return plan
-    return msgspec.structs.replace(plan, workload=msgspec.structs.replace(plan.workload, clients=clients, rate=rate))
-
-
 def _losses(draw: Draw) -> list[Fault]:
-    """Half of the time many messages get lost, each on its own: slots stay open for long, and known to few."""
-    lossy, probability = draw() < 0.5, round(0.1 + 0.4 * draw(), 2)
+    """Mostly many messages get lost, each on its own: slots stay open for long, and known to few."""
+    lossy, probability = draw() < 0.6, round(0.1 + 0.5 * draw(), 2)
     return [Fault("drop", "all", at_ns=0, duration_ns=-1, params={"probability": probability})] if lossy else []
 
 
