@@ -40,6 +40,8 @@ WATCHABLE: dict[str, str] = {
     "promised": "an acceptor raises its promise",
     "accepted": "an acceptor votes",
     "recovered": "an acceptor has read its log",
+    "recovered_round": "a proposer has read its log",
+    "restored": "a learner restarts from its own snapshot",
     "prepare": "a proposer begins phase 1",
     "leader": "a proposer ends phase 1 and leads",
     "propose": "a leader proposes a value for a slot",
