@@ -13,11 +13,14 @@ import msgspec
 from nemesis.draws import Draw, between, choice, sample, stream
 from nemesis.faults import Fault, Parameter
 from nemesis.plan import Plan
-from nemesis.strategies.frame import Frame, framed, last_blow, spread
+from nemesis.strategies.frame import Frame, framed, last_blow, spread, stepped
 from nemesis.strategies.moves import random_fault, unit
 from nemesis.triggers import ordinal
 
-_HARDSHIPS = ("delay", "delay", "drop", "holes", "throttle", "one_way", "reorder", "duplicate", "stutter", "slow_sync")
+_HARDSHIPS = (
+    "delay", "delay", "drop", "holes", "throttle", "one_way", "reorder", "duplicate", "stutter", "slow_sync", "clock_jump",
+    "clock_jump",
+)  # fmt: skip
 _BLOWS = ("kill", "kill", "pause", "partition", "power", "clock_jump", "clock_drift")
 
 
@@ -68,6 +71,8 @@ def _hardship(plan: Plan, draw: Draw, kind: str, at_ns: int, length_ns: int) -> 
         "duplicate": {"probability": round(0.5 + 0.5 * draw(), 2), "jitter_ns": spread(draw, timeout, 1.0, 8.0)},
         "stutter": {"running": round(0.03 + 0.3 * draw(), 2), "period_ns": spread(draw, timeout, 0.1, 1.0)},
         "slow_sync": {"delay_ns": spread(draw, timeout, 0.3, 1.5)},
+        # Set back at the heal: what was noted before seems to lie in the future then.
+        "clock_jump": {"offset_ns": stepped(int(timeout * 3 * 30 ** draw()))},
     }
     name = "partition" if kind in ("holes", "one_way") else kind
     return Fault(name, target, at_ns=at_ns, duration_ns=length_ns, params=params[kind])
