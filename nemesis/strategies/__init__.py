@@ -35,7 +35,7 @@ STRATEGIES: dict[str, Strategy] = {
         ("islands", "who hears whom is drawn anew every moment, each direction of each link on its own", 0.1),
         ("brink", "just a quorum is left, with slow disks: crashes, and second crashes soon after the first", 0.12),
         ("laggard", "somebody falls behind the others' cut logs and is disturbed while it catches up", 0.1),
-        ("molasses", "slow, lost and one-sided until the very heal: then it must run again", 0.08),
+        ("molasses", "slow, lost and one-sided until the very heal: then it must run again", 0.1),
         ("untimely", "few faults, each on one message: lost, held back long, or arriving again late", 0.05),
         ("pct", "links slowed by random priorities that change a few times: causal chains overtake each other", 0.05),
         ("power_sweep", "one power cut at one append or sync of one agent, lost or torn", 0.05),
