@@ -161,6 +161,9 @@ class Agent:
     def flush(self) -> None:
         """All events that were at hand are handled: say now what is better said once."""
 
+    def rest(self) -> None:
+        """What was put off, since no other process waits for it."""
+
     def on_checkpoint_durable(self, slot: int) -> None:
         """A checkpoint that covers ``slot`` survives a power cut from now on."""
 

@@ -9,6 +9,8 @@ A host hands in events and carries out effects::
     if node.wants_sync: node.begin_sync(); …; node.end_sync(now_ns)
     node.wake(now_ns)                                    at node.deadline_ns()
 
+A host in a hurry takes ``finish`` apart, into ``flush``, ``settle`` and ``rest``, and sends between them what may leave.
+
 Any of them may raise ``StorageFault`` or ``ProtocolViolation``: the agent is finished, its process must stop.
 """
 
@@ -85,7 +87,20 @@ class Node:
 
     def finish(self) -> None:
         """The end of a batch of events."""
+        self.flush()
+        self.rest()
+        self.settle()
+
+    def flush(self) -> None:
+        """All events at hand are handled: say what is better said once, a leader's Accepts above all."""
         self.agent.flush()
+
+    def rest(self) -> None:
+        """Do what nobody waits for."""
+        self.agent.rest()
+
+    def settle(self) -> None:
+        """Take in what the agent told itself, and hand the log to the operating system."""
         if self.gate.loopback:
             self._loop_back()
         if self.log.pending:
@@ -116,7 +131,8 @@ class Node:
         self.gate.release_durable()
         if self.gate.loopback:
             self._loop_back()
-        self.finish()
+        self.flush()
+        self.settle()
 
     def fail_sync(self, error: OSError) -> None:
         """The sync that was begun has failed."""

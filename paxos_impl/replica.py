@@ -25,6 +25,8 @@ class Replica(Agent, Household):
         self.acceptor = acceptor
         self.proposer = proposer
         self.learner = learner
+        self.noted: dict[tuple[int, Ballot], int] = {}
+        """(leader, ballot) -> commit index of its last Accept, not yet made use of."""
         acceptor.household = proposer.household = learner.household = self
         learner.votes = acceptor.votes
         acceptor.decided = learner.decided
@@ -47,7 +49,15 @@ class Replica(Agent, Household):
         self.acceptor.on_accept(source, message)
         if self.acceptor.promised == message.ballot:
             self.proposer.follow(message.ballot)
-        self.learner.note_commit(source, message.ballot, message.commit)
+        if source != self.node:
+            self.noted[source, message.ballot] = message.commit
+
+    def rest(self) -> None:
+        """Learn what the leaders' Accepts say is chosen: only now, since the leader waits for the vote, and nobody for this."""
+        if self.noted:
+            noted, self.noted = self.noted, {}
+            for (source, ballot), commit in noted.items():
+                self.learner.note_commit(source, ballot, commit)
 
     def on_heartbeat(self, source: int, message: Heartbeat) -> None:
         self.acceptor.on_heartbeat(source, message)

@@ -50,11 +50,30 @@ _decode = msgspec.msgpack.Decoder(DiskRecord).decode
 
 def read_disk_record(panel: Panel) -> DiskRecord:
     data = panel.disk()
-    return _decode(data) if data else DiskRecord({}, [])
+    record = _decode(data) if data else DiskRecord({}, [])
+    if panel.words[Word.SYNCED_INODE]:
+        record.durable[panel.words[Word.SYNCED_INODE]] = panel.words[Word.SYNCED_BYTES]
+    return record
 
 
 def publish(panel: Panel, record: DiskRecord) -> None:
+    """The whole record; the words of the last sync agree with it, until they are not needed any more."""
+    words = panel.words
+    if words[Word.SYNCED_INODE]:
+        words[Word.SYNCED_BYTES] = record.durable.get(words[Word.SYNCED_INODE], 0)
     panel.publish_disk(_encode(record))
+    words[Word.SYNCED_INODE] = 0
+
+
+def publish_sync(panel: Panel, record: DiskRecord, inode: int) -> None:
+    """One file has more durable bytes than before. The same file again costs one word."""
+    words = panel.words
+    if words[Word.SYNCED_INODE] == inode:
+        words[Word.SYNCED_BYTES] = record.durable[inode]
+        return
+    publish(panel, record)
+    words[Word.SYNCED_BYTES] = record.durable[inode]
+    words[Word.SYNCED_INODE] = inode
 
 
 class RealFiles:
@@ -147,8 +166,9 @@ class RealFiles:
             raise OSError(errno.EIO, "input/output error (injected)")
         os.fdatasync(fd)
         words[Word.SYNCS] += 1
-        self.record.durable[self._inodes[name]] = size
-        publish(self.panel, self.record)
+        inode = self._inodes[name]
+        self.record.durable[inode] = size
+        publish_sync(self.panel, self.record, inode)
 
     def sync_directory(self) -> None:
         os.fsync(self._directory_fd)

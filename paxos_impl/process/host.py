@@ -134,10 +134,10 @@ class Host:
         """Returns when told to stop."""
         node, mailbox, now_ns = self.node, self.mailbox, self.panel.now_ns
         receive, receive_all = node.receive, mailbox.receive_all
+        deadline = node.deadline_ns()
         while True:
-            frames = receive_all(FRAMES_AT_ONCE, 0 if node.wants_sync else self._timeout_ms())
+            frames = receive_all(FRAMES_AT_ONCE, 0 if node.wants_sync else self._timeout_ms(deadline))
             now = now_ns()
-            deadline = node.deadline_ns()
             if not frames or (deadline is not None and deadline <= now):
                 node.wake(now)
             for frame in frames:
@@ -148,7 +148,9 @@ class Host:
                 source, incarnation, messages = decode_frame(frame)
                 for message in messages:
                     receive(source, incarnation, message, now)
-            node.finish()
+            node.flush()
+            self._send(node.take_outbox())
+            node.settle()
             self._send(node.take_outbox())
             if node.wants_sync:
                 node.begin_sync()
@@ -156,17 +158,20 @@ class Host:
                     self._hold("synced", 0)
                 node.end_sync(now_ns())
                 self._send(node.take_outbox())
+            node.rest()
+            node.settle()
+            self._flush_record()
+            deadline = node.deadline_ns()
 
-    def _timeout_ms(self) -> float | None:
-        deadline = self.node.deadline_ns()
-        if deadline is None:
+    def _timeout_ms(self, deadline_ns: int | None) -> float | None:
+        if deadline_ns is None:
             return None
-        return max(0.0, self.panel.real_ns(deadline - self.panel.now_ns()) / 1e6)
+        return max(0.0, self.panel.real_ns(deadline_ns - self.panel.now_ns()) / 1e6)
 
     def _send(self, outbox: list[tuple[int, AnyMessage]]) -> None:
-        self._flush_record()
         if not outbox:
             return
+        self._flush_record()
         watched = self._words[Word.WATCHED] & _SENT_BITS
         if watched:
             sent = 0

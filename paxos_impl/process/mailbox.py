@@ -5,10 +5,11 @@ Rules
   killed process could keep.
 * SOCK_SEQPACKET: a frame is sent in one system call and arrives whole or not at all; the other end sees EOF when its peer dies.
 * A dead peer that had unread input shows as ECONNRESET once, *before* what it had sent; reading goes on behind it.
-* The frame is what the network loses, delays and copies. Messages of one step to one target share a frame.
+* The frame is what the network loses, delays and copies, on the way to each of its targets by itself. Messages of one step to
+  one target share a frame; targets that get the same messages share it too (a leader's Accepts are written once).
 
-Frame: ``source u32 | incarnation u32 | target u32 | messages u16``, little endian, then one msgpack array of messages. The
-network reads the head and nothing else.
+Frame: ``source u32 | incarnation u32 | messages u16 | targets u16 | target u32, once for each``, little endian, then one
+msgpack array of messages. The network reads the head and nothing else.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ MAX_FRAME_BYTES = 131_072
 """Frames with more than one message stay below; a default socket takes up to 212,960 bytes."""
 LONGEST_BYTES = 1 << 20
 """No longer frame can be sent: the receiver's buffer would cut it."""
-HEAD = struct.Struct("<IIIH")
+HEAD = struct.Struct("<IIHHI")
+"""Source, incarnation, number of messages, number of targets, the first target."""
 CONTROL_ADDRESS = 0xFFFF_FFFF
 """The host's overseer: gets reports, gives orders. Their content is plain msgpack, not messages."""
 
@@ -132,21 +134,38 @@ _decode = msgspec.msgpack.Decoder(list[AnyMessage]).decode
 _decode_any = msgspec.msgpack.Decoder().decode
 
 
-def encode_frames(source: int, incarnation: int, target: int, messages: Sequence[Any]) -> list[bytes]:
+_SENDER = struct.Struct("<II")
+_TARGETS_AT = HEAD.size - 4
+
+
+def encode_frames(source: int, incarnation: int, targets: Sequence[int], messages: Sequence[Any]) -> list[bytes]:
     """As few frames as hold the messages, in order. One message alone may exceed MAX_FRAME_BYTES."""
     body = _encode(messages)
     if len(body) > MAX_FRAME_BYTES and len(messages) > 1:
         half = len(messages) // 2
-        return encode_frames(source, incarnation, target, messages[:half]) + encode_frames(
-            source, incarnation, target, messages[half:]
+        return encode_frames(source, incarnation, targets, messages[:half]) + encode_frames(
+            source, incarnation, targets, messages[half:]
         )
-    return [HEAD.pack(source, incarnation, target, len(messages)) + body]
+    head = HEAD.pack(source, incarnation, len(messages), len(targets), targets[0])
+    if len(targets) > 1:
+        head += struct.pack(f"<{len(targets) - 1}I", *targets[1:])
+    return [head + body]
+
+
+def targets_of(frame: bytes) -> tuple[int, ...]:
+    """Where the frame goes."""
+    count = int.from_bytes(frame[_TARGETS_AT - 2 : _TARGETS_AT], "little")
+    return struct.unpack_from(f"<{count}I", frame, _TARGETS_AT)
+
+
+def _body(frame: bytes) -> bytes:
+    return frame[_TARGETS_AT + 4 * (frame[_TARGETS_AT - 2] | frame[_TARGETS_AT - 1] << 8) :]
 
 
 def decode_frame(frame: bytes) -> tuple[int, int, list[AnyMessage]]:
     """(source, incarnation, messages)"""
-    source, incarnation, _, _ = HEAD.unpack_from(frame)
-    return source, incarnation, _decode(memoryview(frame)[HEAD.size :])
+    source, incarnation = _SENDER.unpack_from(frame)
+    return source, incarnation, _decode(_body(frame))
 
 
 def is_order(frame: bytes) -> bool:
@@ -156,7 +175,7 @@ def is_order(frame: bytes) -> bool:
 
 def decode_control(frame: bytes) -> list[Any]:
     """What a frame from or to the overseer says."""
-    content: list[Any] = _decode_any(memoryview(frame)[HEAD.size :])
+    content: list[Any] = _decode_any(_body(frame))
     return content
 
 
@@ -174,15 +193,21 @@ class Mailbox:
         self._poll = readable.poll
 
     def send_all(self, outbox: Sequence[tuple[int, AnyMessage]]) -> None:
-        """Send (target, message) pairs, one frame a target if they fit. What has no room is lost, as on any network."""
+        """Send (target, message) pairs in as few frames as will do. What has no room is lost, as on any network."""
         by_target: dict[int, list[AnyMessage]] = {}
         for target, message in outbox:
             if target in by_target:
                 by_target[target].append(message)
             else:
                 by_target[target] = [message]
+        groups: list[tuple[list[int], list[AnyMessage]]] = []
         for target, messages in by_target.items():
-            for frame in encode_frames(self.address, self.incarnation, target, messages):
+            if groups and groups[-1][1] == messages:
+                groups[-1][0].append(target)
+            else:
+                groups.append(([target], messages))
+        for targets, messages in groups:
+            for frame in encode_frames(self.address, self.incarnation, targets, messages):
                 try:
                     self.queue.send(frame)
                 except BlockingIOError:
@@ -192,21 +217,23 @@ class Mailbox:
 
     def report(self, *content: Any) -> None:
         """Tell the overseer; waits for room."""
-        for frame in encode_frames(self.address, self.incarnation, CONTROL_ADDRESS, content):
+        for frame in encode_frames(self.address, self.incarnation, (CONTROL_ADDRESS,), content):
             self.queue.put(frame)
 
     def receive_all(self, limit: int, timeout_ms: float | None = 0) -> list[bytes]:
         """Up to ``limit`` frames that are at hand; waits ``timeout_ms`` for the first (None: without end). Raises EOFError when
         the network is gone."""
-        # Asking whether there is another frame takes a fifth of the time that an exception takes to say there is none.
+        # Asking whether there is another frame takes a fifth of the time that an exception takes to say there is none. After a
+        # wait there is hardly ever more than one.
         poll = self._poll
+        waited = not poll(0)
         frames: list[bytes] = []
-        if not poll(timeout_ms):
+        if waited and (timeout_ms == 0 or not poll(timeout_ms)):
             return frames
         receive = self.queue.receive
         try:
             frames.append(receive())
-            while len(frames) < limit and poll(0):
+            while not waited and len(frames) < limit and poll(0):
                 frames.append(receive())
         except BlockingIOError:
             pass

@@ -80,6 +80,9 @@ class Word:
     APPENDS_REFUSED = 23
     DISK_RECORD = 24
     """Which of the two records of the disk holds: 0 or 1."""
+    SYNCED_INODE = 25
+    """The file synced last, and how much of it is durable: newer than what the record of the disk says of it."""
+    SYNCED_BYTES = 26
 
 
 _WORDS_BYTES = 512

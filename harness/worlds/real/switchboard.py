@@ -28,9 +28,10 @@ from harness.worlds.real.orders import SWITCHBOARD_ADDRESS
 from nemesis.links import CLIENTS, UNTOUCHED, Links
 from nemesis.port import LinkRule
 from paxos_impl.messages import FIRST_CLIENT_ADDRESS
-from paxos_impl.process.mailbox import CONTROL_ADDRESS, HEAD, SeqQueue, decode_control, encode_frames
+from paxos_impl.process.mailbox import CONTROL_ADDRESS, HEAD, SeqQueue, decode_control, encode_frames, targets_of
 
 FRAMES_AT_ONCE = 64
+EVENTS_AT_ONCE = 16
 QUEUE_FRAMES_MAX = 4096
 """Frames that wait for one receiver beyond what its socket holds."""
 ADDRESS_BYTES = 8
@@ -39,7 +40,7 @@ ADDRESS_BYTES = 8
 class Endpoint:
     """One incarnation's end of the network."""
 
-    __slots__ = ("address", "incarnation", "queue", "send", "waiting")
+    __slots__ = ("address", "incarnation", "queue", "read_in", "send", "waiting")
 
     def __init__(self, queue_: SeqQueue, address: int, incarnation: int) -> None:
         self.queue = queue_
@@ -47,6 +48,8 @@ class Endpoint:
         self.address = address
         self.incarnation = incarnation
         self.waiting: deque[bytes] = deque()
+        self.read_in = -1
+        """The round of the loop in which it was read last."""
 
 
 class Switchboard:
@@ -62,6 +65,7 @@ class Switchboard:
         self._epoll.register(attach, select.EPOLLIN)
         self._delayed: list[tuple[int, int, int, bytes]] = []
         self._number = 0
+        self._round = 0
         self.forwarded = 0
         self.undeliverable = 0
         self.overflowed = 0
@@ -70,7 +74,8 @@ class Switchboard:
         """Until the harness is gone."""
         try:
             while True:
-                for fd, event in self._epoll.poll(self._timeout_s()):
+                self._round += 1
+                for fd, event in self._epoll.poll(self._timeout_s(), EVENTS_AT_ONCE):
                     endpoint = self._by_fd.get(fd)
                     if endpoint is None:
                         if fd == self.attach.fileno():
@@ -95,28 +100,33 @@ class Switchboard:
     # -- forwarding ---------------------------------------------------------------------------------------------------
 
     def _read(self, endpoint: Endpoint) -> None:
+        """What the endpoint has sent: one frame, and more only if it had more to read the last time too. Asking for a frame
+        that is not there takes longer than being told of the next one."""
         receive, unpack, by_link, endpoints = (
             endpoint.queue.receive,
             HEAD.unpack_from,
             self.links.by_link,
             self.endpoints,
         )
+        frames = FRAMES_AT_ONCE if endpoint.read_in == self._round - 1 else 1
+        endpoint.read_in = self._round
         forwarded = 0
         try:
-            for _ in range(FRAMES_AT_ONCE):
+            for _ in range(frames):
                 frame = receive()
-                source, _, target, _ = unpack(frame)
-                if by_link and not self._passes(source, target, frame):
-                    continue
-                receiver = endpoints.get(target)
-                if receiver is not None and not receiver.waiting:
-                    try:
-                        receiver.send(frame)
-                        forwarded += 1
+                source, _, _, count, first = unpack(frame)
+                for target in (first,) if count == 1 else targets_of(frame):
+                    if by_link and not self._passes(source, target, frame):
                         continue
-                    except (BlockingIOError, BrokenPipeError, ConnectionResetError):
-                        pass
-                self._forward_slowly(target, frame)
+                    receiver = endpoints.get(target)
+                    if receiver is not None and not receiver.waiting:
+                        try:
+                            receiver.send(frame)
+                            forwarded += 1
+                            continue
+                        except (BlockingIOError, BrokenPipeError, ConnectionResetError):
+                            pass
+                    self._forward_slowly(target, frame)
         except BlockingIOError:
             pass
         except EOFError:
@@ -232,7 +242,7 @@ class Switchboard:
             }
         else:
             result = {"error": f"unknown order {word!r}"}
-        for answer in encode_frames(SWITCHBOARD_ADDRESS, 0, CONTROL_ADDRESS, ("answer", number, result)):
+        for answer in encode_frames(SWITCHBOARD_ADDRESS, 0, (CONTROL_ADDRESS,), ("answer", number, result)):
             self._forward_slowly(CONTROL_ADDRESS, answer)
 
 
@@ -246,7 +256,7 @@ class Line:
         """(source, incarnation, content) of reports not yet taken."""
 
     def order(self, target: int, *content: Any) -> None:
-        for frame in encode_frames(CONTROL_ADDRESS, 0, target, content):
+        for frame in encode_frames(CONTROL_ADDRESS, 0, (target,), content):
             self.queue.put(frame, timeout=5.0)
 
     def call(self, word: str, *arguments: Any, timeout_s: float = 5.0) -> Any:
@@ -272,7 +282,7 @@ class Line:
             return
 
     def _take(self, frame: bytes) -> tuple[int, list[Any]]:
-        source, incarnation, _, _ = HEAD.unpack_from(frame)
+        source, incarnation, *_ = HEAD.unpack_from(frame)
         content = decode_control(frame)
         if source != SWITCHBOARD_ADDRESS:
             self.heard.append((source, incarnation, content))

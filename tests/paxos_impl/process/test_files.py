@@ -55,6 +55,22 @@ def test_what_is_durable_is_published_after_each_sync_and_not_before(files: Real
     assert durable(files, "log") == 1
 
 
+def test_what_is_durable_survives_the_process_whichever_file_was_synced_last(files: RealFiles, panel: Panel) -> None:
+    for name in ("a", "b"):
+        files.create(name)
+    for name, size in (("a", 1), ("b", 2), ("b", 3), ("a", 4), ("a", 5)):
+        files.append(name, b"x" * (size - len(files.read(name))))
+        files.sync(name)
+    assert (durable(files, "a"), durable(files, "b")) == (5, 3)
+    files.truncate("a", 2)
+    assert (durable(files, "a"), durable(files, "b")) == (2, 3)
+    again = RealFiles(files.directory, panel)
+    again.append("b", b"y")
+    again.sync("b")
+    assert (durable(again, "a"), durable(again, "b")) == (2, 4)
+    again.close()
+
+
 def test_changes_of_names_are_pending_until_the_directory_is_synced(files: RealFiles) -> None:
     files.create("a")
     files.rename("a", "b")

@@ -24,6 +24,7 @@ from paxos_impl.process.mailbox import (
     decode_frame,
     encode_frames,
     is_order,
+    targets_of,
 )
 
 
@@ -143,15 +144,25 @@ def test_messages_of_one_step_to_one_target_share_a_frame(pair: tuple[SeqQueue, 
     ]
     Mailbox(near, 0, 7).send_all(outbox)
     first, second = far.get_nowait(), far.get_nowait()
-    assert HEAD.unpack_from(first) == (0, 7, 1, 2)
+    assert HEAD.unpack_from(first) == (0, 7, 2, 1, 1)
     assert decode_frame(first) == (0, 7, [outbox[0][1], outbox[2][1]])
     assert decode_frame(second) == (0, 7, [outbox[1][1]])
     assert far.empty()
 
 
+def test_targets_that_get_the_same_messages_share_a_frame(pair: tuple[SeqQueue, SeqQueue]) -> None:
+    near, far = pair
+    accept, beat = Accept((1, 0), 1, _value(10), 0), Heartbeat((1, 0), 1, 0, 0)
+    Mailbox(near, 0, 7).send_all([(1, accept), (2, accept), (1, beat), (2, beat), (3, beat)])
+    shared, alone = far.get_nowait(), far.get_nowait()
+    assert (targets_of(shared), decode_frame(shared)) == ((1, 2), (0, 7, [accept, beat]))
+    assert (targets_of(alone), decode_frame(alone)) == ((3,), (0, 7, [beat]))
+    assert far.empty()
+
+
 def test_frames_stay_below_the_bound_and_keep_the_order() -> None:
     messages = [Accept((1, 0), slot, _value(30_000), 0) for slot in range(1, 21)]
-    frames = encode_frames(0, 1, 2, messages)
+    frames = encode_frames(0, 1, (2,), messages)
     assert max(map(len, frames)) <= MAX_FRAME_BYTES + HEAD.size
     assert [message for frame in frames for message in decode_frame(frame)[2]] == messages
 
@@ -199,8 +210,8 @@ def test_reports_and_orders_are_told_from_messages(pair: tuple[SeqQueue, SeqQueu
     near, far = pair
     Mailbox(near, 3, 2).report("ready", 2)
     report = far.get_nowait()
-    assert HEAD.unpack_from(report)[:3] == (3, 2, CONTROL_ADDRESS)
+    assert HEAD.unpack_from(report) == (3, 2, 2, 1, CONTROL_ADDRESS)
     assert decode_control(report) == ["ready", 2]
-    (order,) = encode_frames(CONTROL_ADDRESS, 0, 3, ("stop",))
-    (message,) = encode_frames(1, 1, 3, [Prepare((1, 1), 1)])
+    (order,) = encode_frames(CONTROL_ADDRESS, 0, (3,), ("stop",))
+    (message,) = encode_frames(1, 1, (3,), [Prepare((1, 1), 1)])
     assert [is_order(order), is_order(message), is_order(report)] == [True, False, False]

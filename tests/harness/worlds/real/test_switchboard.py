@@ -86,6 +86,18 @@ def test_frames_go_where_they_are_addressed_in_order(net: Net) -> None:
     assert numbers(c, 200) == [-number for number in range(200)]
 
 
+def test_a_frame_for_several_targets_meets_the_faults_of_each_link(net: Net) -> None:
+    a, b, c = net.join(0), net.join(1), net.join(2)
+    net.line.call("add_links", [rule("partition", 0, 1)])
+    message = prepare(1)
+    a.send_all([(1, message), (2, message), (7, message)])
+    assert numbers(c, 1) == [1]
+    assert net.line.call("remove_links", 4)["dropped"] == 1
+    assert net.line.call("counters")["undeliverable"] == 1
+    a.send_all([(1, message), (2, message)])
+    assert numbers(b, 1) == numbers(c, 1) == [1]
+
+
 def test_clients_and_the_overseer_are_reached_too(net: Net) -> None:
     agent, client = net.join(0), net.join(CLIENT)
     request = Request(Command(CLIENT << 32 | 1, 0, 0, "open", ""))
