@@ -142,6 +142,8 @@ class _Run:
         self.errors: list[str] = []
         self.phase = "start"
         self.totals: dict[str, int] = {}
+        self.broken: frozenset[int] = frozenset()
+        """Agents that are left broken while the others must make progress."""
         self._progress_ns = 0
         self._interrupts_obeyed = 0
         self.world = RealWorld(plan, directory, data, client_processes(plan), self._note)
@@ -157,6 +159,8 @@ class _Run:
                 self._attempt(self._heal)
                 if not self.errors:
                     self._attempt(self._after_heal)
+                if self.broken:
+                    self._attempt(self._heal_rest)
                 self._attempt(self._stop)
         finally:
             self.world.close()
@@ -215,11 +219,22 @@ class _Run:
             world.go_on(event)
 
     def _heal(self) -> None:
+        """All, or what a majority needs: the rest stays as its faults left it until the clients have made progress."""
         self.phase = "heal"
-        self.conductor.heal_all()
-        evidence = self.world.heal_everything()
+        if self.plan.heal == "majority" and self._whole:
+            self.broken = self.conductor.minority()
+        self.conductor.heal_all(self.broken)
+        evidence = self.world.heal_everything(self.broken, self.conductor.active())
+        if self.broken:
+            evidence["left_broken"] = [self.names[agent] for agent in sorted(self.broken)]
         if self._whole:
             self._record("end", -1, "heal", self.names, evidence)
+
+    def _heal_rest(self) -> None:
+        self.phase = "heal"
+        self.broken = frozenset()
+        self.conductor.heal_all()
+        self._note("healed_rest", self.names, self.world.heal_everything())
 
     def _after_heal(self) -> None:
         """Progress of every client under load, then convergence, then the power cut and all that must come back. After an
@@ -232,6 +247,9 @@ class _Run:
             self._note("settled", (), {"every_client_progressed": progressed})
         world.order_clients("stop")
         self._until(self._nothing_in_flight, self.plan.timing.operation_timeout_ns + SECOND)
+        if self.broken:
+            self._heal_rest()
+            self.phase = "settle"
         self._until(self._converged, self.plan.settle_ns)
         if self._whole and self.plan.final_power_cut:
             self._cut_power_of_all()

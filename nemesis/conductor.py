@@ -19,6 +19,7 @@ Rules
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
@@ -29,7 +30,7 @@ from nemesis.faults import KINDS, Fault, Parameter, fault_params, ignores_target
 from nemesis.links import link_rules
 from nemesis.plan import Plan, fault_key
 from nemesis.port import Evidence, NotSupported, World
-from nemesis.targets import resolve
+from nemesis.targets import VOTING_ROLES, resolve
 from nemesis.triggers import Triggers
 
 Edge = Literal["begin", "end", "note"]
@@ -72,6 +73,8 @@ class Conductor:
         self._down: dict[int, set[int]] = {}
         """Faults that hold an agent down, by agent."""
         self._paused: dict[int, set[int]] = {}
+        self._damaged: set[int] = set()
+        """Agents whose disk was corrupted: they may never come back."""
         self._triggers = Triggers(
             {index: fault.trigger for index, fault in enumerate(plan.faults) if fault.trigger is not None},
             {view.id: view.name for view in world.agents()},
@@ -135,6 +138,23 @@ class Conductor:
         """Agents that a fault keeps down, stopped or cut off, the last one hit first."""
         hit = [one for active in self._active.values() if active.fault.kind in STAYS_BROKEN for one in active.targets]
         return list(dict.fromkeys(reversed(hit)))
+
+    def minority(self) -> frozenset[int]:
+        """The agents that stay broken when only a majority is healed: those hit last, as many of each role as the others can
+        do without (fewer than half of the voters that have their disks, half of those that do not vote)."""
+        roles = {view.id: view.role for view in self.world.agents()}
+        spare = {
+            role: (count - 1) // 2 if role in VOTING_ROLES else count // 2
+            for role, count in Counter(roles.values()).items()
+        }
+        for agent in self._damaged:
+            spare[roles[agent]] -= 1
+        left = set()
+        for agent in self.broken():
+            if spare[roles[agent]] > 0:
+                spare[roles[agent]] -= 1
+                left.add(agent)
+        return frozenset(left)
 
     def active(self) -> list[int]:
         """Indexes of the faults that are on, in the order they began."""
@@ -248,6 +268,7 @@ class Conductor:
         if alive:
             evidence |= self.world.kill(alive)
         if kind == "corrupt":
+            self._damaged.update(targets)
             evidence |= self.world.disk_fault(active.index, kind, targets, active.params, self._seed(active))
         return evidence
 

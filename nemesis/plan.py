@@ -122,8 +122,8 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     settle_ns: int = 2 * SECOND
     """Bound within which, after the heal, every client must make progress and all learners must converge."""
     heal: Heal = "all"
-    """Simulated: what is undone at ``duration_ns``. majority: what keeps a minority down, stopped or cut off stays until the
-    liveness check is over; the others must make progress without it. Real runs always heal all."""
+    """What is undone at ``duration_ns``. majority: what keeps a minority down, stopped or cut off stays until every client has
+    made progress, which the others must do without it."""
     final_power_cut: bool = True
     """Cut the power of all nodes at the end: what was acknowledged must come back."""
     cluster: Cluster = Cluster()

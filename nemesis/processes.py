@@ -161,14 +161,15 @@ class ProcessFaults:
                 del self._pins[victim.identity]
         return evidence
 
-    def heal(self) -> Evidence:
-        """Undo everything that is on."""
+    def heal(self, but: Iterable[Victim] = ()) -> Evidence:
+        """Undo everything that is on; the victims ``but`` stay stopped if they are."""
         evidence: Evidence = {}
         for fault in list(self._stutters):
             evidence |= self.end_stutter(fault)
         for fault in list(self._hogs):
             evidence |= self.end_hog(fault)
-        return evidence | self.resume(list(self._paused.values()))
+        left = {victim.identity for victim in but}
+        return evidence | self.resume([victim for key, victim in self._paused.items() if key not in left])
 
 
 def _watch(victims: Iterable[Victim], shows: Callable[[str], bool]) -> Evidence:

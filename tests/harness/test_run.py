@@ -136,6 +136,29 @@ def test_a_full_disk_and_a_failing_sync_stop_an_agent_until_they_are_healed(tmp_
     assert [event.evidence[event.targets[0]]["incarnation"] > 1 for event in events(outcome, 0, "end")] == [True]
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("kill", target="leader", at_ns=900 * MS, duration_ns=-1),
+        Fault("pause", target="leader", at_ns=900 * MS, duration_ns=-1),
+        Fault("partition", target="leader", at_ns=900 * MS, duration_ns=-1, params={"shape": "isolate"}),
+    ],
+    ids=lambda fault: fault.kind,
+)
+def test_healing_a_majority_leaves_the_rest_broken_until_every_client_made_progress(
+    fault: Fault, tmp_path: Path
+) -> None:
+    outcome, results = run(plan_of(fault, heal="majority"), tmp_path)
+    assert outcome.errors == ()
+    assert results.verdict is Verdict.PASS, told(results)
+    (begun,), (ended,) = events(outcome, 0, "begin"), events(outcome, 0, "end")
+    heal, *_ = events(outcome, -1, "end")
+    settled = next(event for event in events(outcome, -1, "note") if event.kind == "settled")
+    assert heal.evidence["left_broken"] == list(begun.targets)
+    assert heal.time_ns < settled.time_ns < ended.time_ns
+    assert settled.evidence == {"every_client_progressed": True}
+
+
 def test_faults_begin_at_the_very_moment_an_agent_does_something(tmp_path: Path) -> None:
     plan = plan_of(
         Fault("kill", target="it", trigger="first leader", duration_ns=100 * MS),

@@ -414,7 +414,35 @@ def test_a_minority_may_stay_broken_until_the_next_heal() -> None:
     conductor = Conductor(plan, world, lambda *row: None)
     conductor.advance(0)
     assert conductor.broken() == [1, 0]
+    assert conductor.minority() == {1}
     conductor.heal_all(frozenset({0}))
     assert conductor.active() == [0] and not world.up[0] and not world.stopped
     conductor.heal_all()
     assert conductor.active() == [] and world.up[0]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "left"),
+    [
+        ({"pause": "agent:r0", "partition": "agent:r1", "kill": "agent:r2"}, {1, 2}),
+        ({"pause": "agent:r0", "corrupt": "agent:r4", "kill": "agent:r2"}, {2}),
+        ({"drop": "agent:r0", "stutter": "agent:r1"}, set()),
+    ],
+    ids=["those hit last", "a damaged disk counts as lost", "the slow are of use"],
+)
+def test_never_more_stay_broken_than_the_others_can_do_without(kinds: dict[str, str], left: set[int]) -> None:
+    faults = tuple(Fault(kind, target, at_ns=at, duration_ns=-1) for at, (kind, target) in enumerate(kinds.items()))
+    plan = Plan(cluster=Cluster(nodes=5), faults=faults)
+    conductor = Conductor(plan, ToyWorld(plan.cluster), lambda *row: None)
+    conductor.advance(len(faults))
+    assert conductor.minority() == left
+
+
+def test_half_of_those_that_do_not_vote_may_stay_broken() -> None:
+    cluster = Cluster(deployment="classic", proposers=2, acceptors=3, learners=3)
+    plan = Plan(cluster=cluster, faults=(Fault("pause", "all", at_ns=0, duration_ns=-1),))
+    world = ToyWorld(plan.cluster)
+    conductor = Conductor(plan, world, lambda *row: None)
+    conductor.advance(0)
+    roles = [view.role for view in world.agents() if view.id in conductor.minority()]
+    assert sorted(roles) == ["acceptor", "learner", "proposer"]

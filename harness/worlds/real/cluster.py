@@ -16,7 +16,7 @@ import queue
 import select
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -464,9 +464,10 @@ class RealWorld:
 
     # -- healing ------------------------------------------------------------------------------------------------------
 
-    def heal_everything(self) -> Evidence:
+    def heal_everything(self, broken: frozenset[int] = frozenset(), faults: Collection[int] = frozenset()) -> Evidence:
         """Undo whatever may still be on, whoever began it, and start all agents that are down (but those that saw that
-        safety is broken). Every step is tried; raises WorldError with the first that failed."""
+        safety is broken). ``broken``: agents that stay stopped or down; ``faults``: those whose link faults stay. Every step
+        is tried; raises WorldError with the first that failed."""
         evidence: Evidence = {}
         failures: list[str] = []
 
@@ -482,15 +483,15 @@ class RealWorld:
         for event in self.events:
             self.go_on(event)
         self.events.clear()
-        step("processes", self._faults.heal)
-        for fault in sorted(self._links_on):
+        step("processes", lambda: self._faults.heal(but=self._victims(broken)))
+        for fault in sorted(self._links_on.difference(faults)):
             step(f"links of faults[{fault}]", lambda fault=fault: self.remove_links(fault))  # type: ignore[misc]
         for agent in range(len(self._members)):
             self._disks.pop(agent, None)
             self._set_disk(agent)
             for fault in list(self._clocks.get(agent, {})):
                 self.heal_clock(fault, "clock", [agent])
-        step("restarted", lambda: self.restart(self._down()))
+        step("restarted", lambda: self.restart([agent for agent in self._down() if agent not in broken]))
         if failures:
             raise WorldError("not everything could be healed: " + "; ".join(failures))
         return evidence

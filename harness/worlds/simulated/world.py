@@ -14,7 +14,6 @@ import contextlib
 import gc
 import hashlib
 import math
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from random import Random
 from typing import Any
@@ -36,7 +35,6 @@ from nemesis.conductor import Conductor
 from nemesis.faults import Parameter, fault_params
 from nemesis.plan import Plan
 from nemesis.port import AgentView, Evidence, LinkRule, NotSupported
-from nemesis.targets import VOTING_ROLES
 from paxos_impl.agent import Config, ProtocolViolation, Trace
 from paxos_impl.log import LogCorrupted, StorageFault
 from paxos_impl.messages import (
@@ -247,7 +245,7 @@ class SimulatedWorld:
 
     def _heal(self) -> None:
         """All, or what a majority of the voters (and half of the others) needs: the rest stays as its faults left it."""
-        broken = self._minority() if self.plan.heal == "majority" else frozenset[int]()
+        broken = self.conductor.minority() if self.plan.heal == "majority" else frozenset[int]()
         self._bring_up(lambda: self.conductor.heal_all(broken), broken)
 
     def _bring_up(self, heal: Callable[[], None], broken: frozenset[int] = frozenset()) -> None:
@@ -255,23 +253,6 @@ class SimulatedWorld:
         for process in self.processes:
             if not process.up and process.id not in broken:
                 self.loop.at(self.loop.now_ns + RESTART_NS, self._restart, process)
-
-    def _minority(self) -> frozenset[int]:
-        """Those hit last, as many of each role as the others can do without."""
-        spare = {
-            role: (count - 1) // 2 if role in VOTING_ROLES else count // 2
-            for role, count in Counter(process.spec.role for process in self.processes).items()
-        }
-        for process in self.processes:
-            if process.disk_was_damaged:
-                spare[process.spec.role] -= 1
-        broken = set()
-        for agent in self.conductor.broken():
-            role = self.processes[agent].spec.role
-            if spare[role] > 0:
-                spare[role] -= 1
-                broken.add(agent)
-        return frozenset(broken)
 
     def _final_power_cut(self) -> None:
         self.ledger.mark_cut()
