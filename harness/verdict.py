@@ -13,8 +13,9 @@ from typing import Any
 
 import msgspec
 
+from harness.availability import Availability
 from harness.checkers import evidence
-from harness.checkers.availability import windows
+from harness.checkers.availability import availability_of
 from harness.checkers.case import Call, Case
 from harness.checkers.registry import guarded, judge_case
 from harness.record import RecordedRun
@@ -97,7 +98,7 @@ def assemble(
             for fault in faults
         ),
         counts=counts(case),
-        metrics=metrics(case.calls, faults, started, case.healed_ns or case.ended_ns),
+        metrics=metrics(case.calls, faults, started, case.healed_ns or case.ended_ns, availability_of(case)),
         environment=dict(environment),
         files={name: about for name, about in FILES.items() if (directory / name).exists()},
     )
@@ -169,7 +170,9 @@ def counts(case: Case) -> dict[str, Any]:
     }
 
 
-def metrics(calls: Sequence[Call], faults: Sequence[FaultResult], begin_ns: int, end_ns: int) -> dict[str, Any]:
+def metrics(
+    calls: Sequence[Call], faults: Sequence[FaultResult], begin_ns: int, end_ns: int, available: Availability
+) -> dict[str, Any]:
     """Numbers over the time of load and faults, ``[begin_ns, end_ns)``. Latency counts from when it was intended."""
     latency: dict[str, list[int]] = {}
     done = 0
@@ -177,16 +180,15 @@ def metrics(calls: Sequence[Call], faults: Sequence[FaultResult], begin_ns: int,
         if call.ret_ns is not None:
             latency.setdefault(call.type, []).append(call.ret_ns - call.intended_ns)
             done += call.type == "ok" and call.ret_ns < end_ns
-    available = windows(calls, begin_ns, end_ns)
     recovered = [fault.first_ok_after_heal_ns for fault in faults if fault.landed]
     known = sorted(time for time in recovered if time is not None)
     return {
         "latency_ns": {kind: quantiles(values) for kind, values in latency.items()},
         "throughput_per_s": done * 1e9 / (end_ns - begin_ns) if end_ns > begin_ns else 0.0,
-        "availability": available["share"],
-        "availability_window_ns": available["window_ns"],
-        "longest_outage_ns": available["longest_outage_ns"],
-        "outages": available["outages"],
+        "availability": available.share,
+        "availability_window_ns": available.width_ns,
+        "longest_outage_ns": available.longest_outage_ns,
+        "outages": [{"begin_ns": begin, "length_ns": end - begin} for begin, end in available.outages],
         "recovery_ns": quantiles(known),
         "never_recovered": len(recovered) - len(known),
     }

@@ -19,10 +19,10 @@ import msgspec
 import numpy as np
 import pandas as pd
 
+from harness.availability import Availability, availability, window_width_ns
 from harness.record import AgentEvent, Command, FaultEvent, Operation, read_rows
 from harness.results import SHRINK_FACTS, FaultResult, Results, ShrinkFacts, Verdict, read_results
 from nemesis.faults import KINDS
-from reports.statistics import Availability, availability, window_width_ns
 from reports.wording import joined, shown
 
 OUTCOMES = ("ok", "fail", "info")
@@ -359,9 +359,7 @@ def run_availability(model: RunModel) -> Availability:
     """Availability over the windows that all pictures and the page use."""
     table = model.operations
     return availability(
-        table["intended_ns"].to_numpy(np.int64),
-        table["end_ns"].to_numpy(np.int64),
-        (table["outcome"] == "ok").to_numpy(np.bool_),
+        zip(table["intended_ns"].tolist(), table["end_ns"].tolist(), (table["outcome"] == "ok").tolist(), strict=True),
         model.duration_ns,
         window_width_ns(model.duration_ns),
         until_ns=model.results.healed_ns if model.results else None,

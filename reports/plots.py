@@ -22,6 +22,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from PIL import Image
 
+from harness.availability import window_width_ns
 from harness.results import FaultResult
 from reports.lanes import Lane, fault_lanes, shaded
 from reports.model import OUTCOME_WORDS, OUTCOMES, RunModel, run_availability
@@ -38,7 +39,6 @@ from reports.palette import (
     VERDICT_WORDS,
 )
 from reports.statistics import (
-    window_width_ns,
     windowed_counts,
     windowed_quantiles,
 )

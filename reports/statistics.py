@@ -1,4 +1,4 @@
-"""Numbers that reports and the gate state: windows, availability, recovery, and comparisons that do not cry wolf.
+"""Numbers that reports and the gate state: windows, recovery, and comparisons that do not cry wolf.
 
 Rules
 -----
@@ -20,61 +20,6 @@ import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-
-WINDOWS_AT_MOST = 120
-
-
-def window_width_ns(duration_ns: int) -> int:
-    """A round width (1, 2 or 5 times a power of ten, at least 1 ms) that cuts the run into 48 to 120 windows."""
-    decade = 1_000_000
-    while True:
-        for width in (decade, 2 * decade, 5 * decade):
-            if duration_ns <= width * WINDOWS_AT_MOST:
-                return width
-        decade *= 10
-
-
-class Availability(msgspec.Struct, frozen=True):
-    """Windows of equal width from time 0.
-
-    A window counts if some operation was waiting in it, and the load is not over: it is not
-    after the last operation was wanted, nor after the final heal.
-    """
-
-    width_ns: int
-    tried: tuple[bool, ...]
-    succeeded: tuple[bool, ...]
-    share: float | None
-    """Windows with a success among those in which something waited; None if nothing ever waited."""
-    outages: tuple[tuple[int, int], ...]
-    """(begin, end) in ns: maximal rows of windows in which operations waited and none succeeded."""
-
-
-def availability(
-    intended_ns: Ints, ended_ns: Ints, ok: Bools, duration_ns: int, width_ns: int, until_ns: int | None = None
-) -> Availability:
-    """Availability of a run from its operations: when each was wanted, when it ended, and whether it succeeded.
-
-    Windows that begin after ``until_ns`` do not count.
-    """
-    windows = max(1, -(-duration_ns // width_ns))
-    change = np.zeros(windows + 1, dtype=np.int64)
-    np.add.at(change, np.clip(intended_ns // width_ns, 0, windows - 1), 1)
-    np.add.at(change, np.clip(ended_ns // width_ns, 0, windows - 1) + 1, -1)
-    tried = np.cumsum(change[:-1]) > 0
-    last = int(intended_ns.max(initial=0))
-    tried[(last if until_ns is None else min(last, until_ns)) // width_ns + 1 :] = False
-    succeeded = np.bincount(np.clip(ended_ns[ok] // width_ns, 0, windows - 1), minlength=windows) > 0
-    down = tried & ~succeeded
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], down, [False])).astype(np.int8)))
-    outages = tuple(
-        (int(begin) * width_ns, min(int(end) * width_ns, duration_ns))
-        for begin, end in zip(edges[::2], edges[1::2], strict=True)
-    )
-    counted = int(tried.sum())
-    part = float((succeeded & tried).sum()) / counted if counted else None
-    return Availability(width_ns, tuple(tried.tolist()), tuple(succeeded.tolist()), part, outages)
 
 
 def windowed_quantiles(times_ns: Ints, values: Floats, duration_ns: int, width_ns: int, at: Sequence[float]) -> Floats:

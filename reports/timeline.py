@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from harness.availability import window_width_ns
 from reports.lanes import fault_lanes, shaded
 from reports.model import OUTCOMES, RunModel, run_availability
-from reports.statistics import window_width_ns, windowed_counts, windowed_quantiles
+from reports.statistics import windowed_counts, windowed_quantiles
 from reports.wording import joined, shown
 
 POINTS_AT_MOST = 24_000

@@ -6,19 +6,14 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from reports.statistics import (
-    WINDOWS_AT_MOST,
-    availability,
     censored_quantile,
     holm,
     paired_mean_ratio,
     paired_ratio,
     pooled_ratio,
     sign_test,
-    window_width_ns,
     windowed_counts,
     windowed_quantiles,
 )
@@ -26,58 +21,8 @@ from reports.statistics import (
 MS = 1_000_000
 
 
-@given(st.integers(50 * MS, 10**16))
-def test_windows_are_round_and_scale_with_the_run(duration: int) -> None:
-    width = window_width_ns(duration)
-    assert str(width).rstrip("0") in ("1", "2", "5")
-    assert 48 <= -(-duration // width) <= WINDOWS_AT_MOST
-
-
-def test_a_very_short_run_has_windows_of_a_millisecond() -> None:
-    assert window_width_ns(1) == MS
-
-
 def _ints(*values: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     return np.array(values, dtype=np.int64)
-
-
-def test_an_outage_is_a_window_in_which_something_waited_and_nothing_succeeded() -> None:
-    found = availability(
-        intended_ns=_ints(1 * MS, 12 * MS, 41 * MS),
-        ended_ns=_ints(2 * MS, 35 * MS, 42 * MS),
-        ok=np.array([True, True, True]),
-        duration_ns=50 * MS,
-        width_ns=10 * MS,
-    )
-    assert found.tried == (True, True, True, True, True)
-    assert found.succeeded == (True, False, False, True, True)
-    assert found.outages == ((10 * MS, 30 * MS),)
-    assert found.share == pytest.approx(3 / 5)
-
-
-def test_a_quiet_window_is_no_outage_and_nothing_counts_after_the_load() -> None:
-    found = availability(
-        intended_ns=_ints(1 * MS, 31 * MS, 32 * MS),
-        ended_ns=_ints(2 * MS, 33 * MS, 95 * MS),
-        ok=np.array([True, True, False]),
-        duration_ns=100 * MS,
-        width_ns=10 * MS,
-    )
-    assert found.outages == ()
-    assert found.share == 1.0
-
-
-def test_nothing_counts_after_the_final_heal() -> None:
-    found = availability(
-        _ints(1 * MS, 55 * MS), _ints(2 * MS, 95 * MS), np.array([True, False]), 100 * MS, 10 * MS, 30 * MS
-    )
-    assert found.outages == () and found.share == 1.0
-
-
-def test_no_operation_means_no_share() -> None:
-    none = _ints()
-    found = availability(none, none, np.array([], dtype=np.bool_), 10 * MS, MS)
-    assert found.share is None and found.outages == ()
 
 
 def test_quantiles_and_counts_of_windows() -> None:
