@@ -4,7 +4,8 @@ Rules
 * A retry repeats the command word for word, under the same session and seq: the sessions execute it once.
 * A client id is never used twice, also not by the next life of the client's process.
 * **Definite failure**: ``fail`` says that the operation surely did not happen. "Not leader" says so only if no attempt of
-  it was ever sent that got another answer or none, and only if links cannot duplicate requests. Everything else that is not
+  it was ever sent that got another answer or none, and only if links cannot duplicate requests; "malformed" says so always, for
+  no server proposes such a command. Everything else that is not
   an answer ends in ``info``: it may have happened, or may happen later.
 
 A session is opened by a command of its own before the first operation; that costs one decree a client. After it expired the
@@ -21,6 +22,7 @@ import msgspec
 from paxos_impl.messages import (
     BUSY,
     EXPIRED,
+    MALFORMED,
     NOT_LEADER,
     OK,
     AnyMessage,
@@ -128,6 +130,8 @@ class ClientSession:
         if reply.status == EXPIRED:
             self.session = 0
             return self._finish(self.outcome_of_expiry(), None, source, "session expired")
+        if reply.status == MALFORMED:
+            return self._finish("fail", None, source, reply.result)
         if reply.status in (NOT_LEADER, BUSY):
             self._refused += 1
             hinted = reply.leader in self.config.servers and reply.status == NOT_LEADER

@@ -21,6 +21,17 @@ from typing import Any
 from paxos_impl.messages import Command
 
 MAX_LIST = 1000
+FUNCTIONS = ("read", "write", "cas", "delete", "append")
+
+
+def problem_with(command: Command) -> str | None:
+    """Why the store could not execute the command alike on every replica; None: it could. Values are strings: one that can be
+    changed would be shared by the store and the log."""
+    if command.f not in FUNCTIONS:
+        return f"unknown function {command.f!r}; this store knows {', '.join(FUNCTIONS)}"
+    if command.value is not None and type(command.value) is not str:
+        return f"the value of a {command.f} is a string, not {command.value!r}"
+    return None
 
 
 class KeyValueStore:
@@ -39,7 +50,7 @@ class KeyValueStore:
             return self.delete(key, command.value)
         if f == "append":
             return self.append(key, command.value)
-        raise ValueError(f"unknown function {f!r}; this store knows read, write, cas, delete, append")
+        raise ValueError(problem_with(command))
 
     def read(self, key: str) -> Any:
         """A copy: what a client was told must not change with the store."""

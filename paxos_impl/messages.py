@@ -60,6 +60,7 @@ OK = "ok"
 NOT_LEADER = "not_leader"
 EXPIRED = "expired"
 BUSY = "busy"
+MALFORMED = "malformed"
 
 
 class Reply(Message, frozen=True, tag=2):
@@ -67,7 +68,7 @@ class Reply(Message, frozen=True, tag=2):
 
     ``ok``: executed, ``result`` holds what the state machine returned. ``not_leader``: this node did not and will not
     propose it; ``leader`` is its guess who would. ``expired``: the session is unknown, the command was not executed by
-    this attempt. ``busy``: shed before it was proposed.
+    this attempt. ``busy``: shed before it was proposed. ``malformed``: no node ever proposes it; ``result`` says why.
     """
 
     client: int

@@ -8,7 +8,7 @@ Rules (Paxos Made Simple, sections 2.2 to 3; The Part-Time Parliament, section 3
 * A new command takes the next slot above everything known; at most ``window`` slots are open, waiting commands are batched.
 * **Retransmission** repeats the same value in the same slot and ballot; the ballot is not raised for it.
 * A slot is chosen when a quorum of acceptors, counted by sender, accepted it in this ballot.
-* A command is refused ("not leader") only if this leader never proposed it.
+* A command is refused ("not leader") only if this leader never proposed it; one that the store cannot execute by every leader.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ import msgspec
 
 from paxos_impl.agent import Context
 from paxos_impl.election import LEADING, PREPARING, Election
+from paxos_impl.kv import problem_with
 from paxos_impl.log import EMPTY_CHECKPOINT, AnyRecord, Checkpoint, RoundRecord
 from paxos_impl.messages import (
     BUSY,
+    MALFORMED,
     NO_OP,
     NOT_LEADER,
     Accept,
@@ -258,6 +260,10 @@ class Proposer(Election):
             return
         if self.is_in_progress(command):
             return
+        problem = self.problem_with(command)
+        if problem is not None:
+            self.send(client_address(command.client), Reply(command.client, command.seq, MALFORMED, problem, self.node))
+            return
         outcome = self.household.outcome_of(command)
         if outcome is not None:
             self.send(
@@ -274,6 +280,10 @@ class Proposer(Election):
     def is_full(self) -> bool:
         """The queue is bounded: what does not fit is refused before it was proposed, so nothing happened."""
         return len(self.queue) >= self.config.queue_commands
+
+    def problem_with(self, command: Command) -> str | None:
+        """What no replica could execute is refused at the door: once chosen it would stop every one of them."""
+        return None if command.f == "open" else problem_with(command)
 
     def is_in_progress(self, command: Command) -> bool:
         """A retry of what waits or is in flight adds nothing."""

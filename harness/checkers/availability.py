@@ -30,7 +30,8 @@ def check(case: Case) -> CheckResult:
         summary = "no operation was wanted"
     else:
         summary = (
-            f"available in {found.share:.1%} of the windows, longest outage {found.longest_outage_ns / 1e6:.0f} ms"
+            f"an operation succeeded in {found.share:.1%} of the windows of {found.width_ns / 1e6:.0f} ms in which one waited, "
+            f"longest outage {found.longest_outage_ns / 1e6:.0f} ms"
         )
     stats = {
         "share": found.share,

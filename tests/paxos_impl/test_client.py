@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from paxos_impl.client import ClientConfig, ClientSession, Finished
-from paxos_impl.messages import BUSY, EXPIRED, NOT_LEADER, OK, Command, Reply, Request
+from paxos_impl.messages import BUSY, EXPIRED, MALFORMED, NOT_LEADER, OK, Command, Reply, Request
 
 CLIENT = 1000 << 32 | 5
 RETRY_NS, TIMEOUT_NS, PAUSE_NS = 60_000_000, 500_000_000, 5_000_000
@@ -124,6 +124,16 @@ def test_failure_is_definite_if_every_attempt_was_refused(status: str) -> None:
             break
     assert (finished.type, finished.error) == ("fail", "no leader took it")
     assert now_ns >= TIMEOUT_NS
+
+
+def test_a_malformed_operation_surely_did_not_happen_whatever_became_of_earlier_attempts() -> None:
+    client = session()
+    client.invoke(0, "sum", "k", "v")
+    client.on_time(client.deadline_ns or 0)
+    finished = client.on_reply(1, 0, Reply(CLIENT, 1, MALFORMED, "unknown function 'sum'"))
+    assert finished is not None
+    assert (finished.type, finished.error) == ("fail", "unknown function 'sum'")
+    assert not client.busy
 
 
 def test_failure_is_not_definite_if_one_attempt_was_never_answered() -> None:

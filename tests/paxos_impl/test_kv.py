@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paxos_impl.kv import MAX_LIST, KeyValueStore
+from paxos_impl.kv import MAX_LIST, KeyValueStore, problem_with
 from paxos_impl.messages import Command
 
 
@@ -68,6 +68,19 @@ def test_a_list_is_bounded_the_oldest_leave() -> None:
 def test_an_unknown_function_is_named() -> None:
     with pytest.raises(ValueError, match="unknown function 'sum'"):
         run(KeyValueStore(), "sum")
+
+
+@pytest.mark.parametrize(
+    ("f", "value", "problem"),
+    [
+        ("sum", "1", "unknown function 'sum'; this store knows read, write, cas, delete, append"),
+        ("append", ["a"], "the value of a append is a string, not ['a']"),
+        ("read", None, None),
+        ("append", "a", None),
+    ],
+)
+def test_what_is_wrong_with_a_command_is_known_before_it_is_executed(f: str, value: Any, problem: str | None) -> None:
+    assert problem_with(Command(1, 1, 1, f, "k", value)) == problem
 
 
 operations = st.tuples(

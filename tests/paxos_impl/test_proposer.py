@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nemesis.plan import Cluster
-from paxos_impl.messages import Accept, Command, PastVote, Prepare, PreVote, PreVoteReply, Promise, Truncated
+from paxos_impl.messages import (
+    MALFORMED,
+    Accept,
+    Command,
+    PastVote,
+    Prepare,
+    PreVote,
+    PreVoteReply,
+    Promise,
+    Reply,
+    Truncated,
+)
 from paxos_impl.proposer import ROUNDS_KEPT, PromiseBook
 
 VALUE = (Command(1, 1, 1, "write", "k", "x" * 40),)
@@ -129,6 +141,24 @@ def test_a_leader_that_proposes_in_a_slot_cut_elsewhere_starts_phase_1_anew(hand
     proposer, learner = cluster.agent(0).proposer, cluster.agent(0).learner
     assert proposer.state == "following"
     assert (learner.known_commit, learner.commit_source) == (40, 2)
+
+
+@pytest.mark.parametrize(("f", "value"), [("sum", "1"), ("write", {"a": "b"})])
+def test_a_command_that_no_replica_could_execute_is_refused_at_the_door(
+    hand_cluster: Any, client: int, f: str, value: Any
+) -> None:
+    cluster = hand_cluster()
+    cluster.start()
+    cluster.elect(0)
+    session = cluster.open(0, client)
+    slots = cluster.agent(0).proposer.next_slot
+    cluster.request(0, Command(client, 1, session, f, "k", value))
+    (reply,) = cluster.lose(kind=Reply)
+    assert (reply.message.status, reply.message.seq) == (MALFORMED, 1)
+    assert cluster.agent(0).proposer.next_slot == slots
+    cluster.request(0, Command(client, 2, session, "write", "k", "v"))
+    cluster.quiet()
+    assert cluster.agent(0).learner.applied == slots
 
 
 def test_the_log_of_a_proposer_alone_is_bounded_and_keeps_its_round(hand_cluster: Any) -> None:
