@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
+from itertools import islice
 
 import msgspec
 
@@ -47,6 +48,9 @@ from paxos_impl.tally import QuorumTest, Tally
 
 SCAN_SLOTS = 256
 """How far ahead of the first missing slot own votes are looked through at once."""
+
+PAGES_ON_THE_WAY = 8
+"""How many pages of a snapshot are asked for before the first of them has come."""
 
 FETCH_TRIES = 3
 """How often a peer that sends no further page of its snapshot is asked again, before the next peer is tried."""
@@ -378,9 +382,9 @@ class Learner(Agent):
         return self.pages_of == (source, slot)
 
     def pages_to_fetch(self, pages: int) -> list[int]:
-        """The first page that is missing; none if all are here."""
-        missing = next((page for page in range(pages) if page not in self.pages), None)
-        return [] if missing is None else [missing]
+        """The first few pages that are missing; none if all are here. One a round trip would take long, all at once would
+        crowd out everything else."""
+        return list(islice((page for page in range(pages) if page not in self.pages), PAGES_ON_THE_WAY))
 
     def assemble(self, pages: int) -> bytes:
         """Pages in order of their numbers, in whatever order they came."""

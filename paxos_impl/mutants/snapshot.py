@@ -259,6 +259,20 @@ class SnapshotWithoutResults(StateMachine):
 
 
 @mutant(
+    "N16",
+    "pages of a snapshot are put together in the order they came",
+    rule="pages in order of their numbers",
+    paper="Paxos Made Live, 5.5",
+    breaks="R",
+    oracle="decision, crash",
+    difficulty="hard",
+)
+class PagesAsTheyCame(Learner):
+    def assemble(self, pages: int) -> bytes:
+        return b"".join(self.pages.values())
+
+
+@mutant(
     "NQ1",
     "installing a snapshot merges its keys into those there are",
     rule="installing replaces everything",
@@ -273,22 +287,9 @@ class MergesKeys(KeyValueStore):
 
 
 @mutant(
-    "NQ2",
-    "pages of a snapshot are put together in the order they came",
-    rule="pages in order of their numbers",
-    breaks="",
-    equivalent="the next page is asked for only when those before it are here",
-    paper="Paxos Made Live, 5.5",
-)
-class PagesAsTheyCame(Learner):
-    def assemble(self, pages: int) -> bytes:
-        return b"".join(self.pages.values())
-
-
-@mutant(
     "NQ3",
     "all missing pages of a snapshot are asked for at once",
-    rule="the first page that is missing",
+    rule="the first few pages that are missing",
     breaks="",
     equivalent="pages are put together by their numbers, whenever they come",
     paper="Paxos Made Live, 5.5",

@@ -79,7 +79,6 @@ WAITING: tuple[Waiting, ...] = (
 )
 
 PAIRS: tuple[Pair, ...] = (
-    Pair("NQ2+NQ3", "pages asked for all at once come in any order, and are put together in that order"),
     Pair("LQ1+P28", "the second value replaces the first without a word: agreement must be seen from outside"),
     Pair("TQ1+A03", "what an earlier life said without having it on disk is believed"),
     Pair("E14+P03", "without pre-vote a ballot used before the restart is prepared again"),

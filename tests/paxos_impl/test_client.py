@@ -130,7 +130,7 @@ def test_a_malformed_operation_surely_did_not_happen_whatever_became_of_earlier_
     client = session()
     client.invoke(0, "sum", "k", "v")
     client.on_time(client.deadline_ns or 0)
-    finished = client.on_reply(1, 0, Reply(CLIENT, 1, MALFORMED, "unknown function 'sum'"))
+    finished = client.on_reply(1, 0, Reply(CLIENT, client.seq, MALFORMED, "unknown function 'sum'"))
     assert finished is not None
     assert (finished.type, finished.error) == ("fail", "unknown function 'sum'")
     assert not client.busy

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from paxos_impl.learner import PAGES_ON_THE_WAY
 from paxos_impl.messages import CatchUp, Command, FetchPage, Heartbeat, Learn, SnapshotPage
 
 RETRANSMIT_NS = 40_000_000
-PAGE = 16
+PAGE = 8
 
 
 @pytest.fixture
@@ -48,6 +49,26 @@ def test_a_peer_behind_the_cut_gets_a_snapshot_in_pages_and_then_the_rest(laggin
     assert lagging.agent(2).applied_slot() == 25
     assert len(states(lagging)) == 1
     assert not lagging.violations
+
+
+def test_several_pages_are_on_the_way_at_once_but_never_many(lagging: Any) -> None:
+    tell_commit(lagging)
+    on_the_way = []
+    while lagging.wire:
+        on_the_way.append(len(lagging.under_way(kind=FetchPage)) + len(lagging.under_way(kind=SnapshotPage)))
+        lagging.deliver()
+    pages = -(-len(lagging.agent(0).learner.snapshot_data) // PAGE)
+    assert max(on_the_way) == PAGES_ON_THE_WAY < pages
+    assert lagging.agent(2).applied_slot() == 25
+
+
+def test_pages_may_come_in_any_order(lagging: Any) -> None:
+    tell_commit(lagging)
+    for _ in range(400):
+        for packet in reversed(lagging.under_way()):
+            lagging.wire.remove(packet)
+            lagging.inject(packet)
+    assert len(states(lagging)) == 1
 
 
 def test_an_installed_snapshot_survives_a_power_cut(lagging: Any) -> None:
@@ -94,7 +115,10 @@ def test_a_lost_page_is_asked_for_again_from_the_same_peer(lagging: Any) -> None
     assert lagging.lose(kind=SnapshotPage)
     lagging.now_ns += RETRANSMIT_NS
     lagging.wake(2)
-    assert [(p.target, p.message) for p in lagging.under_way(kind=FetchPage)] == [(0, FetchPage(20, 1))]
+    lost = [(p.target, p.message) for p in lagging.lose(kind=FetchPage)]
+    assert lost == [(0, FetchPage(20, page)) for page in range(1, 1 + PAGES_ON_THE_WAY)]
+    lagging.now_ns += RETRANSMIT_NS
+    lagging.wake(2)
     lagging.quiet()
     assert lagging.agent(2).applied_slot() == 25
 
