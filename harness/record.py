@@ -7,6 +7,8 @@ Rules
   handed to the kernel in one ``write``. A writer killed in the middle leaves at most one torn block, at the end, which
   the reader reports and leaves out.
 * ``CLOCK_MONOTONIC`` (or the simulator's virtual clock) is common to all writers, so files are merged by time afterwards.
+  That puts causes before effects: every CPU reads the same clock, in steps of a nanosecond or little more, and no message
+  takes less than some microseconds. So nobody need stamp an order; the check of the record verifies it.
 
 Run directory::
 

@@ -3,11 +3,17 @@
 A torn last block is fine (its writer was killed before anybody acted upon it). Damage in the middle, a missing log, a
 history that does not pair, a slot nobody holds, a trace cut at its bound: INCONCLUSIVE, since this says nothing of the
 system under test. In a simulated run nothing is lost on the way to the record: there it is a violation.
+
+All writers read one clock, so their files are merged by time. That a cause never stands behind its effect is not taken on
+trust: no vote is earlier than the proposal it is for, and no command is chosen before its client asked.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from harness.checkers.case import MOST_VIOLATIONS, Case, rule_of_problem
+from harness.record import Ballot
 from harness.results import CheckResult, Verdict, Violation
 
 NAME = "record"
@@ -24,6 +30,10 @@ def check(case: Case) -> CheckResult:
         "torn_tails": len(case.run.torn),
         "holes": len(case.holes),
     }
+    backwards = [] if case.deterministic else list(effects_before_causes(case))
+    if backwards:
+        case.problems["trace"].append(f"the clocks of the processes disagree: {backwards[0]}")
+        counts["effects_before_causes"] = len(backwards)
     problems = [problem for part in case.problems.values() for problem in part]
     if problems and case.deterministic:
         violations = tuple(
@@ -41,3 +51,25 @@ def check(case: Case) -> CheckResult:
         return CheckResult(NAME, Verdict.INCONCLUSIVE, "the history holds no operation", (), counts, ABOUT)
     summary = f"{counts['operations']} operations, {counts['slots']} slots, {counts['incarnations']} incarnations"
     return CheckResult(NAME, Verdict.PASS, summary, (), counts, ABOUT)
+
+
+def effects_before_causes(case: Case) -> Iterator[str]:
+    """Pairs of events in different processes of which one caused the other, and is recorded as the later one."""
+    proposed: dict[tuple[Ballot | None, int], tuple[int, str]] = {}
+    for (name, _), rows in case.trace.items():
+        for row in rows:
+            if row.kind == "propose":
+                key = row.ballot, row.slot
+                proposed[key] = min(proposed.get(key, (row.time_ns, name)), (row.time_ns, name))
+    for (name, _), rows in case.trace.items():
+        for row in rows:
+            time_ns, leader = proposed.get((row.ballot, row.slot), (0, "")) if row.kind == "accepted" else (0, "")
+            if row.time_ns < time_ns:
+                yield f"{name} voted in slot {row.slot} {time_ns - row.time_ns} ns before {leader} proposed there"
+    called = {(call.process, call.seq): call for call in case.calls}
+    for slot, chosen in case.log.items():
+        for command in chosen.value:
+            call = called.get((command.process, command.seq))
+            if call is not None and chosen.time_ns < call.call_ns:
+                early_ns = call.call_ns - chosen.time_ns
+                yield f"{chosen.learner[0]} learned {call.name} in slot {slot} {early_ns} ns before it was asked for"
