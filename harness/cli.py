@@ -13,6 +13,8 @@ from typing import Any
 
 import click
 
+EXIT_USAGE, EXIT_BROKE, EXIT_INTERRUPTED = 2, 70, 130
+
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("harness.commands.run", "Torture a cluster of real processes, judge it and write the report."),
     "simulate": ("harness.commands.simulate", "Run a campaign of simulated schedules over all cores."),
@@ -70,44 +72,54 @@ def torture() -> None:
 
 
 def main(args: list[str] | None = None) -> None:
-    """Run the command line; never shows a traceback for a mistake of the user."""
-    from harness.errors import HarnessFault, UserError
-
+    """Run the command line; never shows a traceback for a mistake of the user. With ``--json`` an error is an object too."""
+    words = sys.argv[1:] if args is None else args
     try:
-        code: Any = torture.main(args, standalone_mode=False)
-    except click.exceptions.Abort:
-        click.echo("interrupted", err=True)
-        sys.exit(130)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(2)
-    except UserError as error:
-        click.echo(f"torture: {error}", err=True)
-        sys.exit(2)
-    except HarnessFault as error:
-        click.echo(f"torture: the harness broke: {error}", err=True)
-        sys.exit(70)
-    except KeyboardInterrupt:
-        click.echo("interrupted", err=True)
-        sys.exit(130)
+        code: Any = torture.main(words, prog_name="torture", standalone_mode=False)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
-    except Exception as error:
-        if is_users_mistake(error):
-            click.echo(f"torture: {error}", err=True)
-            sys.exit(2)
-        import traceback
+    except (Exception, KeyboardInterrupt) as error:
+        code = _explain(error)
+        if "--json" in words:
+            from harness.commands.options import emit
 
-        traceback.print_exc()
-        click.echo(
-            "torture: the harness broke (see above); please report it with the command line and the plan", err=True
-        )
-        sys.exit(70)
+            verdict = "ERROR" if code == EXIT_BROKE else None
+            emit({"verdict": verdict, "exit_code": code, "run_directory": None, "error": _text_of(error)})
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def is_users_mistake(error: Exception) -> bool:
+def _explain(error: BaseException) -> int:
+    """Say on standard error what went wrong; returns the exit code."""
+    from harness.errors import HarnessFault, UserError
+
+    if isinstance(error, click.exceptions.Abort | KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        return EXIT_INTERRUPTED
+    if isinstance(error, click.ClickException):
+        error.show()
+        return EXIT_USAGE
+    if isinstance(error, UserError) or is_users_mistake(error):
+        click.echo(f"torture: {error}", err=True)
+        return EXIT_USAGE
+    if isinstance(error, HarnessFault):
+        click.echo(f"torture: the harness broke: {error}", err=True)
+        return EXIT_BROKE
+    import traceback
+
+    traceback.print_exception(error)
+    click.echo("torture: the harness broke (see above); please report it with the command line and the plan", err=True)
+    return EXIT_BROKE
+
+
+def _text_of(error: BaseException) -> str:
+    if isinstance(error, click.exceptions.Abort | KeyboardInterrupt):
+        return "interrupted"
+    text = error.format_message() if isinstance(error, click.ClickException) else str(error)
+    return text or type(error).__name__
+
+
+def is_users_mistake(error: BaseException) -> bool:
     """The packages below know nothing of the command line; these are their words for a mistake of the user."""
     names = {"PlanError", "TriggerError", "UnknownStrategy", "MutantError", "HistoryError"}
     return any(base.__name__ in names for base in type(error).__mro__)

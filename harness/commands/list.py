@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from harness.commands.options import emit, json_option, store_option
+from harness.commands.options import Name, emit, json_option, store_option
 
 WHAT = ("runs", "strategies", "mutants", "faults", "checks")
 LEGENDS = {
@@ -17,7 +17,7 @@ LEGENDS = {
 
 
 @click.command()
-@click.argument("what", type=click.Choice(WHAT), default="runs")
+@click.argument("what", type=Name("list", lambda: list(WHAT)), metavar=f"[{'|'.join(WHAT)}]", default="runs")
 @store_option
 @json_option
 def command(what: str, store: Path, as_json: bool) -> int:

@@ -18,6 +18,7 @@ import pytest
 
 from harness.cli import COMMANDS, LazyGroup, main, torture
 from harness.commands import options
+from harness.errors import HarnessFault
 from harness.simulated_run import write_simulated_run
 from nemesis.faults import Fault
 from nemesis.plan import MILLISECOND, Plan, Plant, Workload, encode_plan, load_plan
@@ -156,7 +157,8 @@ def test_every_option_has_a_help_text() -> None:
         (["run", "--duration", "0"], "'0' is no time at all"),
         (["run", "--name", "a/b"], "'a/b' cannot name a directory"),
         (["run", "--mix", "read"], "is not F=SHARE"),
-        (["list", "mutant"], "'mutants'"),
+        (["simulate", "--mutant", "A9O"], "did you mean A09?"),
+        (["list", "mutant"], "did you mean 'mutants'?"),
     ],
 )
 def test_a_mistake_of_the_user_ends_with_2_and_says_what_to_do(call: Call, args: list[str], told: str) -> None:
@@ -165,6 +167,30 @@ def test_a_mistake_of_the_user_ends_with_2_and_says_what_to_do(call: Call, args:
     assert told in ended.err
     assert "Traceback" not in ended.err
     assert ended.out == ""
+    as_json = call(*args, "--json").json
+    assert told in as_json.pop("error")
+    assert as_json == {"verdict": None, "exit_code": 2, "run_directory": None}
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict", "code"),
+    [(KeyboardInterrupt(), None, 130), (HarnessFault("gone"), "ERROR", 70), (ZeroDivisionError("by 0"), "ERROR", 70)],
+)
+def test_whatever_ends_a_command_json_says_so(
+    call: Call, monkeypatch: pytest.MonkeyPatch, error: BaseException, verdict: str | None, code: int
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("harness.commands.list._mutants", fail)
+    ended = call("list", "mutants", "--json")
+    assert ended.code == code
+    assert ended.json == {
+        "verdict": verdict,
+        "exit_code": code,
+        "run_directory": None,
+        "error": str(error) or "interrupted",
+    }
 
 
 @pytest.mark.parametrize(
