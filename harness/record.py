@@ -143,6 +143,25 @@ class FaultEvent(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What shows that it took effect (counts, states seen), or ``{"error": …}`` / ``{"unsupported": …}``."""
 
 
+def joint_evidence(events: Iterable[FaultEvent]) -> dict[str, Any]:
+    """What the events of one fault saw, begin and end together. Where they differ the later one is told as ``…_at_end``."""
+    joint: dict[str, Any] = {}
+    for event in events:
+        joint = _joined(joint, event.evidence)
+    return joint
+
+
+def _joined(first: dict[str, Any], later: dict[str, Any]) -> dict[str, Any]:
+    joint = dict(first)
+    for name, value in later.items():
+        known = joint.get(name, value)
+        if isinstance(known, dict) and isinstance(value, dict):
+            joint[name] = _joined(known, value)
+        else:
+            joint[name if known == value else f"{name}_at_end"] = value
+    return joint
+
+
 Row = TypeVar("Row", bound=msgspec.Struct)
 _HEAD = struct.Struct("<II")
 _encode = msgspec.msgpack.Encoder().encode

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from harness.availability import Availability, availability, window_width_ns
-from harness.record import AgentEvent, Command, FaultEvent, Operation, read_rows
+from harness.record import AgentEvent, Command, FaultEvent, Operation, joint_evidence, read_rows
 from harness.results import SHRINK_FACTS, FaultResult, Results, ShrinkFacts, Verdict, read_results
 from nemesis.faults import KINDS
 from reports.wording import joined, shown
@@ -289,7 +289,7 @@ def _faults_from_record(edges: list[FaultEvent], operations: pd.DataFrame) -> tu
         edge = begins.get(index) or ends[index]
         begin = begins[index].time_ns if index in begins else None
         end = ends[index].time_ns if index in ends else None
-        evidence = edge.evidence | (ends[index].evidence if index in ends else {})
+        evidence = joint_evidence(row for row in (begins.get(index), ends.get(index)) if row is not None)
         low, high = begin or 0, end if end is not None else np.iinfo(np.int64).max
         found.append(
             FaultResult(

@@ -168,7 +168,8 @@ class Case:
             if name not in seen:
                 yield f"decided/: there is no log of learner {name}"
         for (name, incarnation), rows in decided.items():
-            if name in self.roster.learner_names and not any(row.kind == "started" for row in rows):
+            begun = any(row.kind == "started" or _refused_to_start(row) for row in rows)
+            if name in self.roster.learner_names and not begun:
                 yield f"decided/{name}.{incarnation}.rows: no `started` row, so where it began is not known"
 
     @cached_property
@@ -420,3 +421,8 @@ def _command(command: Any) -> str:
     process, seq, _, f, key, value = parts[:6]
     what = "" if value is None else f" {shown(value)}"
     return f"{f} {key}{what} (client {process}, operation {seq})"
+
+
+def _refused_to_start(row: AgentEvent) -> bool:
+    """It read its log, and stopped: nothing is missing before that row."""
+    return row.kind == "stopped" and isinstance(row.extra, dict) and "error" in row.extra

@@ -3,15 +3,18 @@
 A pass is worth something only if the faults landed. So: a planned fault that did not begin, that this machine does not
 support, that failed, or that touched nobody: INCONCLUSIVE; so is a run in which no operation succeeded inside any fault's
 window. A plan without faults owes nothing. A link fault landed if its end counts at least one message that met it; a
-process, disk or clock fault if it began on somebody who was there.
+process, disk or clock fault if it began on somebody who was there. A fault whose targets were all down or stopped by other
+faults, as long as it lasted, had nothing left to touch: it did not land, and costs no verdict.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 
+from msgspec.structs import replace
+
 from harness.checkers.case import Case
-from harness.record import FaultEvent
+from harness.record import FaultEvent, joint_evidence
 from harness.results import CheckResult, FaultResult, Verdict
 from nemesis.describe import describe
 from nemesis.faults import KINDS, Fault
@@ -21,6 +24,7 @@ ABOUT = "Every planned fault took effect, and operations succeeded while faults 
 
 LEAST_WINDOW_NS = 50_000_000
 """A fault undone at once (a kill with an immediate restart) has at least this window."""
+KEEPS_AWAY = frozenset({"kill", "power", "corrupt", "pause"})
 _NOT_LANDED = ("unsupported", "error", "nobody", "not_begun")
 
 
@@ -31,8 +35,31 @@ def fault_results(case: Case) -> tuple[FaultResult, ...]:
         events.setdefault(event.fault, []).append(event)
     ok = sorted(call.ret_ns for call in case.calls if call.type == "ok" and call.ret_ns is not None)
     unknown = sorted(call.call_ns for call in case.calls if call.type == "info")
-    return tuple(
+    results = [
         _result(case, index, fault, events.get(index, []), ok, unknown) for index, fault in enumerate(case.plan.faults)
+    ]
+    return tuple(_overshadowed(result, results) if not result.landed else result for result in results)
+
+
+def _overshadowed(result: FaultResult, results: list[FaultResult]) -> FaultResult:
+    """With ``overshadowed_by`` in its evidence if others kept all its targets away."""
+    if result.begin_ns is None or not result.targets or any(key in result.evidence for key in _NOT_LANDED):
+        return result
+    by: set[int] = set()
+    for target in result.targets:
+        others = [one.index for one in results if one.landed and target in one.targets and _covers(one, result)]
+        if not others:
+            return result
+        by.update(others)
+    return replace(result, evidence=result.evidence | {"overshadowed_by": sorted(by)})
+
+
+def _covers(other: FaultResult, result: FaultResult) -> bool:
+    if other.kind not in KEEPS_AWAY or other.begin_ns is None or result.begin_ns is None:
+        return False
+    end_ns = result.end_ns if KINDS[result.kind].device == "link" else result.begin_ns
+    return other.begin_ns <= result.begin_ns and (
+        other.end_ns is None or (end_ns is not None and end_ns <= other.end_ns)
     )
 
 
@@ -41,9 +68,7 @@ def _result(
 ) -> FaultResult:
     begin = next((event for event in events if event.edge == "begin"), None)
     end = next((event for event in reversed(events) if event.edge == "end"), None)
-    evidence: dict[str, object] = {}
-    for event in events:
-        evidence |= event.evidence
+    evidence = joint_evidence(events)
     targets = begin.targets if begin is not None else ()
     begin_ns = None if begin is None else begin.time_ns
     end_ns = None if end is None else end.time_ns
@@ -98,7 +123,7 @@ def check(case: Case, faults: tuple[FaultResult, ...]) -> CheckResult:
     }
     if not faults:
         return CheckResult(NAME, Verdict.PASS, "the plan has no faults", (), stats, ABOUT)
-    missing = [fault for fault in faults if not fault.landed]
+    missing = [fault for fault in faults if not fault.landed and "overshadowed_by" not in fault.evidence]
     if missing:
         first = missing[0]
         why = next((f"{key}: {first.evidence[key]}" for key in _NOT_LANDED if key in first.evidence), "touched nothing")
@@ -106,5 +131,9 @@ def check(case: Case, faults: tuple[FaultResult, ...]) -> CheckResult:
         return CheckResult(NAME, Verdict.INCONCLUSIVE, text, (), stats, ABOUT)
     if not stats["ok_inside"]:
         return CheckResult(NAME, Verdict.INCONCLUSIVE, "no operation succeeded while a fault was on", (), stats, ABOUT)
-    summary = f"all {len(faults)} faults landed, {stats['ok_inside']} successes inside their windows, counted for each"
+    shadowed = len(faults) - stats["landed"]
+    landed = f"all {len(faults)} faults landed"
+    if shadowed:
+        landed = f"{stats['landed']} of {len(faults)} faults landed, {shadowed} had nothing left to touch"
+    summary = f"{landed}, {stats['ok_inside']} successes inside their windows, counted for each"
     return CheckResult(NAME, Verdict.PASS, summary, (), stats, ABOUT)

@@ -198,8 +198,9 @@ class _Watch:
 
     def show(self, status: Status) -> None:
         counts = status.operations
+        of = f"/{status.duration_ns / 1e9:g} s" if status.elapsed_ns <= status.duration_ns else " s"
         line = (
-            f"{status.phase:9} {status.elapsed_ns / 1e9:5.1f}/{status.duration_ns / 1e9:g} s  "
+            f"{status.phase:9} {status.elapsed_ns / 1e9:5.1f}{of}  "
             f"ok {counts.get('ok', 0)}  fail {counts.get('fail', 0)}  unknown {counts.get('info', 0)}  "
             f"leader {status.leader or '-'}  up {len(status.up)}/{len(status.up) + len(status.down)}  "
             f"faults: {', '.join(status.active) or '-'}"

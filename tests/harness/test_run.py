@@ -136,6 +136,15 @@ def test_a_full_disk_and_a_failing_sync_stop_an_agent_until_they_are_healed(tmp_
     assert [event.evidence[event.targets[0]]["incarnation"] > 1 for event in events(outcome, 0, "end")] == [True]
 
 
+def test_an_agent_that_rightly_refuses_its_damaged_log_is_not_waited_for(tmp_path: Path) -> None:
+    plan = plan_of(Fault("corrupt", target="agent:r1", at_ns=800 * MS, duration_ns=300 * MS), disk=Disk(kind="disk"))
+    outcome, results = run(plan, tmp_path)
+    assert outcome.errors == ()
+    assert results.verdict is Verdict.PASS, told(results)
+    settled = next(event for event in events(outcome, -1, "end") if event.kind == "power")
+    assert settled.evidence["all_back"] is True, "r1 was waited for until the bound was over"
+
+
 @pytest.mark.parametrize(
     "fault",
     [
@@ -165,7 +174,11 @@ def test_faults_begin_at_the_very_moment_an_agent_does_something(tmp_path: Path)
         Fault("power", target="it", trigger="20th appended", duration_ns=100 * MS, params={"unsynced": "lost"}),
         Fault("kill", target="it", trigger="30th synced", duration_ns=100 * MS),
         Fault(
-            "drop", target="it", trigger="10th sent_accept", duration_ns=500 * MS, params={"limit": 1, "probability": 1}
+            "drop",
+            target="it",
+            trigger="10th sent_accept",
+            duration_ns=2 * SECOND,
+            params={"limit": 1, "probability": 1},
         ),
         Fault("pause", target="it", trigger="15th acceptor accepted", duration_ns=100 * MS),
         seconds=4,

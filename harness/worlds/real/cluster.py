@@ -36,7 +36,7 @@ from nemesis.plan import Plan, encode_plan
 from nemesis.port import AgentView, Evidence, LinkRule, NotSupported
 from nemesis.processes import ProcessFaults, Victim
 from paxos_impl.messages import FIRST_CLIENT_ADDRESS
-from paxos_impl.process.host import EXIT_MEANINGS, EXIT_RECORD, EXIT_STOPPED, EXIT_VIOLATION
+from paxos_impl.process.host import EXIT_MEANINGS, EXIT_RECORD, EXIT_STOPPED, EXIT_STORAGE, EXIT_VIOLATION
 from paxos_impl.process.panel import PANEL_BYTES, WATCH_BITS, Word
 
 START_S = 15.0
@@ -101,6 +101,8 @@ class RealWorld:
         self._watched = 0
         self._clocks: dict[int, dict[int, tuple[int, float]]] = {}
         self._disks: dict[int, dict[int, tuple[str, int]]] = {}
+        self._damaged: set[int] = set()
+        """Agents whose disk was corrupted."""
         self._links_on: set[int] = set()
         self._clients_alive: set[int] = set()
         self._orders = 0
@@ -257,12 +259,16 @@ class RealWorld:
         self._panels[event.agent].words[Word.GO] = event.number
 
     def applied(self) -> dict[str, int]:
-        """Learner -> the slot its state covers, as far as its present incarnation has told (0 if it is down)."""
+        """Learner -> the slot its state covers, as far as its present incarnation has told (0 if it is down). Those that
+        rightly refuse to start, since their disk was damaged, are left out."""
         return {
             member.name: self._panels[member.id].words[Word.APPLIED] if member.up else 0
             for member in self._members
-            if member.role in ("replica", "learner")
+            if member.role in ("replica", "learner") and not self._is_lost(member)
         }
+
+    def _is_lost(self, member: _Member) -> bool:
+        return member.id in self._damaged and not member.alive and member.exit_code == EXIT_STORAGE
 
     def stop_agents(self) -> None:
         """Ask all agents to stop in good order, and wait."""
@@ -398,6 +404,7 @@ class RealWorld:
         for one in agents:
             member, panel = self._members[one], self._panels[one]
             if kind == "corrupt":
+                self._damaged.add(one)
                 evidence[member.name] = flip_byte(self.data / member.name, panel, stream(f"{seed}/{member.name}"))
                 continue
             words = panel.words

@@ -85,3 +85,29 @@ def test_faults_that_nobody_worked_through(builder: Any) -> None:
     result = weigh(builder.case())
     assert result.verdict is Verdict.INCONCLUSIVE
     assert "no operation succeeded" in result.summary
+
+
+def test_begin_and_end_are_both_told_where_they_differ(builder: Any) -> None:
+    builder.with_faults(KILL)
+    begin_and_end(builder, "kill", {"r1": {"state": "gone", "ms": 3}, "n": 1}, {"r1": {"ms": 9, "pid": 7}, "n": 1})
+    (fault,) = evidence.fault_results(builder.case())
+    assert fault.evidence == {"r1": {"state": "gone", "ms": 3, "ms_at_end": 9, "pid": 7}, "n": 1}
+
+
+@pytest.mark.parametrize(("length", "verdict"), [(500, Verdict.PASS), (50, Verdict.INCONCLUSIVE)])
+def test_a_link_of_an_agent_that_was_down_all_the_while_has_nothing_to_touch(
+    builder: Any, length: int, verdict: Verdict
+) -> None:
+    """The kill of 500 ms covers the drop, the one of 50 ms does not."""
+    builder.with_faults(DROP, KILL)
+    begin = builder.tick()
+    builder.faults.append(FaultEvent(begin, "begin", 1, "kill", ("r1",), {"killed": 1}))
+    begin_and_end(builder, "drop", {"links": 4}, {"links": 4, "messages": 0, "dropped": 0})
+    builder.faults.append(FaultEvent(begin + length * 1_000_000, "end", 1, "kill", ("r1",), {}))
+    drop, kill = evidence.fault_results(builder.case())
+    assert (drop.landed, kill.landed) == (False, True)
+    assert ("overshadowed_by" in drop.evidence) is (verdict is Verdict.PASS)
+    result = evidence.check(builder.case(), (drop, kill))
+    assert result.verdict is verdict
+    if verdict is Verdict.PASS:
+        assert result.summary.startswith("1 of 2 faults landed, 1 had nothing left to touch")
