@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import os
 import sys
 from typing import Any
 
 import click
 
 EXIT_USAGE, EXIT_BROKE, EXIT_INTERRUPTED = 2, 70, 130
+EXIT_READER_GONE = 141
+"""As if ended by SIGPIPE: whoever read the output (``| head``) had enough of it."""
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("harness.commands.run", "Torture a cluster of real processes, judge it and write the report."),
@@ -30,6 +33,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
+class ReaderGone(Exception):
+    """Nobody reads standard output any more."""
+
+
 class LazyGroup(click.Group):
     """Imports a command when it is called; suggests names for unknown ones."""
 
@@ -41,6 +48,12 @@ class LazyGroup(click.Group):
             return None
         command: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise ReaderGone from error  # click would end with 1, which says that a violation was found
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -76,9 +89,9 @@ def main(args: list[str] | None = None) -> None:
     words = sys.argv[1:] if args is None else args
     try:
         code: Any = torture.main(words, prog_name="torture", standalone_mode=False)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(141)
+    except ReaderGone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left would fail once more
+        sys.exit(EXIT_READER_GONE)
     except (Exception, KeyboardInterrupt) as error:
         code = _explain(error)
         if "--json" in words:

@@ -54,6 +54,8 @@ class Status(msgspec.Struct, frozen=True):
     up: tuple[str, ...]
     down: tuple[str, ...]
     leader: str | None
+    interrupted: bool
+    """The user asked to stop."""
 
 
 Progress = Callable[[Status], None]
@@ -313,6 +315,7 @@ class _Run:
             tuple(view.name for view in views if view.up),
             tuple(view.name for view in views if not view.up),
             None if leader is None else self.names[leader],
+            self.interrupts.asked > 0,
         )
 
     def _all_clients_progressed(self) -> bool:

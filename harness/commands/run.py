@@ -188,6 +188,7 @@ class _Watch:
 
         self._console = Console(stderr=True)
         self._next_s = 0.0
+        self._told = False
         who = f"{plan.cluster.deployment}, {len(plan.faults)} faults, {plan.duration_ns / 1e9:g} s, seed {plan.seed}"
         self._console.print(f"torture: {who}" + (f", planted bug {plan.mutant.id}" if plan.mutant else ""))
         self._live = (
@@ -197,6 +198,9 @@ class _Watch:
             self._live.start()
 
     def show(self, status: Status) -> None:
+        if status.interrupted and not self._told:
+            self._told = True
+            self._console.print("interrupted: all is healed and stopped, then what was recorded is judged")
         counts = status.operations
         of = f"/{status.duration_ns / 1e9:g} s" if status.elapsed_ns <= status.duration_ns else " s"
         line = (
