@@ -17,8 +17,12 @@ HARNESS = -1
 """Fault index of rows that tell of the harness itself."""
 
 
-def judge_run(directory: Path) -> Results:
-    """Judge the run from its directory alone, and write results.json there."""
+def judge_run(directory: Path, warnings: list[str] | None = None) -> Results:
+    """Judge the run from its directory alone, and write results.json there.
+
+    With ``warnings``, results that cannot be written (a full disk, a read-only one) are told there instead of raised: the
+    verdict stands all the same.
+    """
     plan = load_plan(directory / "plan.json")
     environment = read_environment(directory)
     rows = [row for row in RecordedRun(directory).faults() if row.fault == HARNESS]
@@ -35,7 +39,13 @@ def judge_run(directory: Path) -> Results:
     )
     errors = [str(row.evidence.get("error")) for row in rows if row.kind == "error"]
     results = with_harness_errors(results, errors)
-    write_results(directory, results)
+    try:
+        write_results(directory, results)
+    except OSError as error:
+        if warnings is None:
+            raise
+        again = f"torture check {shlex.quote(str(directory))}"
+        warnings.append(f"results.json could not be written: {error.strerror}; make room there, then: {again}")
     return results
 
 

@@ -135,8 +135,12 @@ def write_results(directory: Path, results: Results) -> None:
     """Atomic: a reader sees the old results or the new ones."""
     target = directory / "results.json"
     scratch = directory / "results.json.tmp"
-    scratch.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=2))
-    scratch.replace(target)
+    try:
+        scratch.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=2))
+        scratch.replace(target)
+    except OSError:
+        scratch.unlink(missing_ok=True)
+        raise
 
 
 def read_results(directory: Path) -> Results:

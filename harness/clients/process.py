@@ -9,7 +9,6 @@ Reports, ten a second: ``["progress", {...}]``, see ``ClientProcess.progress``.
 from __future__ import annotations
 
 import gc
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from harness.workloads.mixed import MixedWorkload
 from nemesis.draws import stream
 from nemesis.plan import Plan, Workload
 from paxos_impl.messages import FIRST_CLIENT_ADDRESS
-from paxos_impl.process.host import EXIT_RECORD, EXIT_STOPPED
+from paxos_impl.process.host import EXIT_RECORD, EXIT_STOPPED, say
 from paxos_impl.process.mailbox import Mailbox, SeqQueue, decode_control, decode_frame, is_order
 
 FRAMES_AT_ONCE = 64
@@ -139,5 +138,5 @@ def run_client(plan: Plan, directory: Path, queue: SeqQueue, address: int, proce
     try:
         return ClientProcess(plan, directory, Mailbox(queue, address, 1), processes).run()
     except OSError as error:
-        print(f"the history cannot be written: {error}; free space where the runs are stored", file=sys.stderr)
+        say(f"the history cannot be written: {error}; free space where the runs are stored")
         return EXIT_RECORD

@@ -67,8 +67,9 @@ def command(path: Path, as_json: bool, export: Path | None, **options: Any) -> i
     directory = find_run(path)
     if export is not None:
         _export(directory, export)
-    results = judge_run(directory)
-    warnings = render(directory)
+    warnings: list[str] = []
+    results = judge_run(directory, warnings)
+    warnings += render(directory)
     if as_json:
         emit(summary(results, directory) | {"warnings": warnings})
     else:

@@ -112,11 +112,12 @@ def command(plan_file: Path | None, store: Path, as_json: bool, **options: Any) 
             watch.close()
     if watch is not None:
         click.echo("judging …", err=True)
+    warnings: list[str] = []
     try:
-        results = judge_run(outcome.directory)
+        results = judge_run(outcome.directory, warnings)
         if results.verdict == "PASS":
             shutil.rmtree(outcome.directory / "data", ignore_errors=True)
-        warnings = [*render(outcome.directory), *index_store(store)]
+        warnings += [*render(outcome.directory), *index_store(store)]
     except KeyboardInterrupt:
         click.echo(f"\nthe record is whole; judge it with: torture check {outcome.directory}", err=True)
         raise

@@ -17,6 +17,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -45,7 +46,7 @@ EXIT_MEANINGS = {
     EXIT_CRASHED: "crashed; its log has the traceback",
     EXIT_STORAGE: "stopped by a storage fault",
     EXIT_VIOLATION: "saw that safety is broken and stopped",
-    EXIT_RECORD: "could not write its record",
+    EXIT_RECORD: "could not write its record; free space where the runs are stored",
 }
 
 _SENT_KINDS: dict[type, str] = {
@@ -78,6 +79,12 @@ def die_with_parent(parent: int) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(EXIT_CRASHED)
+
+
+def say(text: str) -> None:
+    """Print into the process's log. On a full disk that fails too; the exit code tells enough then."""
+    with suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
 
 
 class Host:
@@ -113,7 +120,7 @@ class Host:
         except ProtocolViolation as error:
             return self._give_up(EXIT_VIOLATION, error)
         except RecordLost as error:
-            print(error, file=sys.stderr, flush=True)
+            say(str(error))
             return EXIT_RECORD
         except Exception as error:
             return self._give_up(EXIT_CRASHED, error)
@@ -238,14 +245,14 @@ class Host:
     def _give_up(self, code: int, error: Exception) -> int:
         name = type(error).__name__
         if code == EXIT_CRASHED:
-            traceback.print_exc()
+            say(traceback.format_exc())
         else:
-            print(f"{name}: {error}", file=sys.stderr, flush=True)
+            say(f"{name}: {error}")
         try:
             self.recorder.trace(time.monotonic_ns(), "stopped", None, 0, None, {"type": name, "error": str(error)})
             self.recorder.flush()
         except OSError as lost:
-            print(f"and its record cannot be written: {lost}", file=sys.stderr, flush=True)
+            say(f"and its record cannot be written: {lost}")
             return EXIT_RECORD
         return code
 

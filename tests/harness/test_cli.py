@@ -157,7 +157,7 @@ def test_every_option_has_a_help_text() -> None:
         (["run", "--duration", "0"], "'0' is no time at all"),
         (["run", "--name", "a/b"], "'a/b' cannot name a directory"),
         (["run", "--mix", "read"], "is not F=SHARE"),
-        (["simulate", "--mutant", "A9O"], "did you mean A09?"),
+        (["simulate", "--mutant", "A9O"], "'A09'"),
         (["list", "mutant"], "did you mean 'mutants'?"),
     ],
 )

@@ -187,17 +187,16 @@ class RealWorld:
         if notice.role == "client":
             self._clients_alive.discard(notice.address)
             if notice.code != EXIT_STOPPED:
-                path = client_log(self.directory, notice.address)
-                raise WorldError(
-                    f"client process {notice.address}: {_meaning(notice.code)}: {_last_line(path)} ({path})"
-                )
+                said = _how_it_ended(notice.code, client_log(self.directory, notice.address))
+                raise WorldError(f"client process {notice.address} {said}")
             return
         member = self._members[notice.address]
         if notice.incarnation != member.incarnation:
             return
         member.alive, member.ready, member.victim, member.exit_code = False, False, None, notice.code
         if notice.code == EXIT_RECORD:
-            raise WorldError(f"{member.name} stopped: {self._last_words(member)}")
+            path = log_path(self.plan, self.directory, member.id, member.incarnation)
+            raise WorldError(f"{member.name} {_how_it_ended(notice.code, path)}")
         if not member.expected_to_die:
             words = self._last_words(member)
             self.note("exit", (member.name,), {"code": notice.code, "meaning": _meaning(notice.code), "said": words})
@@ -510,6 +509,12 @@ class RealWorld:
 
 def _meaning(code: int) -> str:
     return f"killed by signal {-code}" if code < 0 else EXIT_MEANINGS.get(code, f"exit code {code}")
+
+
+def _how_it_ended(code: int, path: Path) -> str:
+    """What the exit code means and, if it said anything, its last words and where they stand."""
+    words = _last_line(path)
+    return f"{_meaning(code)}: {words} ({path})" if words else _meaning(code)
 
 
 def _last_line(path: Path) -> str:
