@@ -141,9 +141,9 @@ class Host:
         """Returns when told to stop."""
         node, mailbox, now_ns = self.node, self.mailbox, self.panel.now_ns
         receive, receive_all = node.receive, mailbox.receive_all
-        deadline = node.deadline_ns()
+        now, deadline = now_ns(), node.deadline_ns()
         while True:
-            frames = receive_all(FRAMES_AT_ONCE, 0 if node.wants_sync else self._timeout_ms(deadline))
+            frames = receive_all(FRAMES_AT_ONCE, self._timeout_ms(now, deadline))
             now = now_ns()
             if not frames or (deadline is not None and deadline <= now):
                 node.wake(now)
@@ -163,17 +163,21 @@ class Host:
                 node.begin_sync()
                 if self._words[Word.WATCHED]:
                     self._hold("synced", 0)
-                node.end_sync(now_ns())
+                now = now_ns()
+                node.end_sync(now)
                 self._send(node.take_outbox())
             node.rest()
             node.settle()
             self._flush_record()
             deadline = node.deadline_ns()
 
-    def _timeout_ms(self, deadline_ns: int | None) -> float | None:
+    def _timeout_ms(self, now_ns: int, deadline_ns: int | None) -> float | None:
+        """How long to wait for the next frame. ``now_ns``: the reading of the clock taken last."""
+        if self.node.wants_sync:
+            return 0
         if deadline_ns is None:
             return None
-        return max(0.0, self.panel.real_ns(deadline_ns - self.panel.now_ns()) / 1e6)
+        return max(0.0, self.panel.real_ns(deadline_ns - now_ns) / 1e6)
 
     def _send(self, outbox: list[tuple[int, AnyMessage]]) -> None:
         if not outbox:

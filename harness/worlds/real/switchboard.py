@@ -72,19 +72,22 @@ class Switchboard:
 
     def run(self) -> None:
         """Until the harness is gone."""
+        poll, find, read, readable = self._epoll.poll, self._by_fd.get, self._read, select.EPOLLIN
         try:
             while True:
                 self._round += 1
-                for fd, event in self._epoll.poll(self._timeout_s(), EVENTS_AT_ONCE):
-                    endpoint = self._by_fd.get(fd)
+                for fd, event in poll(self._timeout_s() if self._delayed else -1, EVENTS_AT_ONCE):
+                    endpoint = find(fd)
                     if endpoint is None:
                         if fd == self.attach.fileno():
                             self._attach_next()
-                        continue
-                    if event & select.EPOLLOUT:
-                        self._drain(endpoint)
-                    if event & ~select.EPOLLOUT:
-                        self._read(endpoint)
+                    elif event == readable:
+                        read(endpoint)
+                    else:
+                        if event & select.EPOLLOUT:
+                            self._drain(endpoint)
+                        if event & ~select.EPOLLOUT:
+                            read(endpoint)
                 if self._delayed:
                     self._deliver_due()
         except EOFError:
@@ -189,8 +192,6 @@ class Switchboard:
         return False
 
     def _timeout_s(self) -> float:
-        if not self._delayed:
-            return -1
         return max(0.0, (self._delayed[0][0] - time.monotonic_ns()) / 1e9)
 
     def _deliver_due(self) -> None:
