@@ -2,7 +2,8 @@
 
 Rules
 * Events come in batches: everything at hand is handled before the log is written and synced once for all of it.
-* What may leave before the sync (a leader's Accepts, above all) leaves before it; the rest after.
+* What may leave before the sync (a leader's Accepts, above all) leaves before it; the rest after. What nobody waits for is
+  done when all has left.
 * What the agent traced is with the kernel before the messages of that batch leave: whoever hears of a step can read it.
 * A storage fault or a violation ends the process, with an exit code of its own and its text in the record.
 * Nobody outlives the overseer: the kernel kills the process when its parent dies, and the end of the mailbox ends it.
