@@ -23,6 +23,8 @@ WATCHED_KINDS = (
     "promised",
     "accepted",
     "recovered",
+    "recovered_round",
+    "restored",
     "prepare",
     "leader",
     "propose",
