@@ -37,12 +37,11 @@ class Net:
         head = address.to_bytes(4, "little") + incarnation.to_bytes(4, "little")
         socket.send_fds(self.attach, [head], [far.fileno()])
         far.close()
-        before = self.line.call("counters")["forwarded"]
         mailbox = Mailbox(near, address, incarnation)
         self.joined.append(mailbox)
         mailbox.report("ready")  # whoever is heard can be reached
-        while self.line.call("counters")["forwarded"] == before:
-            time.sleep(0.001)
+        while (address, incarnation, ["ready"]) not in self.line.heard:
+            self.line.call("counters")
         return mailbox
 
     def close(self) -> None:
