@@ -38,8 +38,6 @@ WATCHED_KINDS = (
     "sent_promise",
     "sent_accept",
     "sent_accepted",
-    "recovered_round",
-    "restored",
 )
 """Moments at which an agent can be made to wait: each has a bit in ``Word.WATCHED``."""
 WATCH_BITS = {kind: 1 << place for place, kind in enumerate(WATCHED_KINDS)}

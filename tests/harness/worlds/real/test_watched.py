@@ -7,4 +7,4 @@ from paxos_impl.process.panel import WATCHED_KINDS
 
 
 def test_every_trigger_can_be_waited_for_on_real_processes() -> None:
-    assert set(WATCHED_KINDS) == set(WATCHABLE)
+    assert sorted(WATCHED_KINDS) == sorted(WATCHABLE)
