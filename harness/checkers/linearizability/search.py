@@ -563,7 +563,7 @@ def search(
                 return _illegal(run, events[farthest][2], dead_end[1])
             at, resumed = run.come_back()
     except _Budget:
-        op = ops[events[at][2]]
+        op = ops[events[min(at, last)][2]]
         return SearchResult(None, steps, run.peak, op)
     return SearchResult(True, run.steps_total - run.steps_left, run.peak)
 

@@ -6,9 +6,18 @@ from typing import Any
 
 import pytest
 
+from harness.checkers.linearizability import search
 from harness.checkers.linearizability.check import Result, check, find_mistake
 from harness.checkers.linearizability.history import NEVER, UNKNOWN, History, Op
-from harness.checkers.linearizability.models import CasRegister, Illegal, KeyValue, Model, Register, SetModel, Text
+from harness.checkers.linearizability.models import (
+    CasRegister,
+    Illegal,
+    KeyValue,
+    Model,
+    Register,
+    SetModel,
+    Text,
+)
 from harness.checkers.linearizability.outcome import to_check_result
 from harness.checkers.linearizability.shrink import condensed, shrink, to_operations
 from harness.results import Verdict
@@ -291,3 +300,10 @@ def test_what_became_of_pending_operations_is_shown_by_an_answer() -> None:
     assert judge(*result.ops).legal is False
     assert any("is told by read k -> 2" in reason for reason in result.because)
     assert to_check_result(result, History(steps), CasRegister()).violations[0].details["assumed"]
+
+
+def test_a_budget_that_is_spent_at_the_last_event_is_told_like_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "WIDTH", 1)
+    ops = [write(0, 0, 1), write(1, 4, 6), write(0, 5, 8)]
+    assert "give it more" in check(History(ops), Register(), engine="search", configurations=3).sentence
+    assert check(History(ops), Register(), engine="search", configurations=100).legal is True
