@@ -66,17 +66,8 @@ def checked_out(name: str, repository: Path) -> Iterator[Revision]:
 
 def ask(revision: Revision, arguments: Sequence[str], timeout_s: float) -> Answer:
     """Run ``torture`` of that revision with ``--json``. Raises HarnessFault if it does not end in time."""
-    command = [sys.executable, "-m", "harness", *arguments, "--json"]
     try:
-        ended = subprocess.run(
-            command,
-            cwd=revision.tree,
-            env=_environment(revision.tree),
-            capture_output=True,
-            text=True,
-            timeout=timeout_s,
-            check=False,
-        )
+        ended = _python(revision.tree, ["-m", "harness", *arguments, "--json"], timeout_s)
     except subprocess.TimeoutExpired:
         raise HarnessFault(f"{revision.name}: `torture {' '.join(arguments)}` did not end in {timeout_s:g} s") from None
     try:
@@ -88,15 +79,7 @@ def ask(revision: Revision, arguments: Sequence[str], timeout_s: float) -> Answe
 
 def _check_import_path(revision: Revision) -> None:
     """An installed copy must not be run in place of the tree."""
-    ended = subprocess.run(
-        [sys.executable, "-c", PROBE],
-        cwd=revision.tree,
-        env=_environment(revision.tree),
-        capture_output=True,
-        text=True,
-        timeout=ANSWER_S,
-        check=False,
-    )
+    ended = _python(revision.tree, ["-c", PROBE], ANSWER_S)
     if ended.returncode:
         raise UserError(f"{revision.name} ({revision.commit}) is no version of this project that can be run")
     found = ended.stdout.strip()
@@ -104,8 +87,17 @@ def _check_import_path(revision: Revision) -> None:
         raise HarnessFault(f"{revision.name} would run the code in {found}, not its own in {revision.tree}")
 
 
-def _environment(tree: Path) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": ""}
+def _python(tree: Path, arguments: Sequence[str], timeout_s: float) -> subprocess.CompletedProcess[str]:
+    """This interpreter on the code of that tree."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=tree,
+        env={**os.environ, "PYTHONPATH": str(tree)},
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
 
 
 def _git(where: Path, *arguments: str) -> str:

@@ -226,3 +226,14 @@ def test_runs_to_calibrate_with_are_kept_and_go_on(fake: Fake, tmp_path: Path) -
     fake.fails = {(".", "run"): Answer(3, {"sentence": "No evidence."}, "")}
     with pytest.raises(HarnessFault, match="No evidence"):
         repeated_runs(tmp_path, 1, SECOND, lambda text: None)
+
+
+@pytest.mark.slow
+def test_two_revisions_of_this_project_measure_the_same_plans(plans: Path) -> None:
+    repository = Path(__file__).parent.parent.parent
+    if not (repository / ".git").exists():
+        pytest.skip("this copy of the project is no git repository")
+    result = compare_revisions("HEAD", ".", repository, plans=plans, salts=1, wall=False)
+    assert result.unknown == ()
+    assert result.comparisons[0].findings[0].metric == RECOVERY
+    assert result.exit_code in (0, 3, 4), "the working tree may differ from its last commit"
