@@ -167,7 +167,9 @@ events = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(steps=st.lists(events, max_size=25))
 def test_over_all_lives_promises_never_sink_and_votes_are_kept(hand_cluster: Any, steps: list[Any]) -> None:
     """What was *said* binds: a model of the promises and votes that left the acceptor is compared after every step."""
