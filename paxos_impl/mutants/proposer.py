@@ -530,11 +530,12 @@ class OverlooksAGapBetweenPages(PromiseBook):
 
 
 @mutant(
-    "PQ1",
-    "a retry of a command in flight is proposed a second time",
+    "P46",
+    "a retry of a command in flight is proposed a second time: retries of an overloaded cluster crowd out everything else",
     rule="a retry of what waits or is in flight adds nothing",
-    breaks="",
-    equivalent="the sessions execute it once all the same",
+    breaks="P",
+    oracle="liveness",
+    difficulty="deep",
     paper="Ongaro's thesis, 6.3",
 )
 class ProposesRetriesAgain(Proposer):
