@@ -31,6 +31,7 @@ Rules (``oracle/rule``), with where they stand in the papers
 * vote/forgotten: votes that chose a value last; and each vote that was told, where that is seen (PTP 2.3, prevVote).
 * snapshot/forgotten: a snapshot that was told to be durable is there after a restart (Paxos Made Live 5.5).
 * decision/no-quorum: what a learner holds chosen was voted by a quorum in one ballot (PMS 2.3).
+* decision/not-durable: what a learner holds chosen rests on a quorum of durable votes, where syncs are seen (PTP 2.3).
 * decision/two-values, decision/not-chosen: learners agree; what is applied is what is chosen.
 * decision/order, decision/outcomes, decision/states: slots are applied in order; equal slots give equal outcomes and states.
 
@@ -44,6 +45,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from harness.checkers.case import brief
+from harness.checkers.durable_votes import DurableVotes
 from harness.record import Ballot
 from harness.results import Violation
 
@@ -846,7 +848,7 @@ class OnlineOracles:
         self.position = decisions.position
         """Agent -> (incarnation, slot its state covers)."""
         self.handlers: dict[str, tuple[Handler, ...]] = {}
-        for oracle in (ballots, promises, votes, Told(sink, votes), decisions):
+        for oracle in (ballots, promises, votes, Told(sink, votes), DurableVotes(sink, voters, quorum), decisions):
             self.add(oracle.handlers)
 
     def add(self, handlers: Mapping[str, Handler]) -> None:

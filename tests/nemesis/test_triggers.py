@@ -42,9 +42,9 @@ def test_what_cannot_be_read_says_which_word_and_what_is_allowed(text: str, comp
 
 
 def test_every_kind_of_the_trace_can_be_waited_for() -> None:
-    # No agent does these: the network writes down what it carried, and what was told with it.
-    of_the_network = {"message", "told_promise", "told_vote", "told_snapshot"}
-    assert set(EVENT_KINDS) - of_the_network <= set(WATCHABLE)
+    # No agent does these: the network writes down what it carried and what was told with it, the disk what it did.
+    of_the_world = {"message", "told_promise", "told_vote", "told_snapshot", "sync_begun", "sync_ended", "power_lost"}
+    assert set(EVENT_KINDS) - of_the_world <= set(WATCHABLE)
 
 
 def test_each_trigger_fires_once_when_its_count_is_full() -> None:

@@ -402,6 +402,7 @@ class SimulatedWorld:
         if process.sync_extras_ns:
             latency_ns += sum(process.sync_extras_ns.values())
         process.blocked = disk.sync_blocks
+        self._note_disk(process, "sync_begun")
         self.loop.at(self.loop.now_ns + latency_ns, self._end_sync, process, process.incarnation)
 
     def _tell(self, process: SimulatedProcess, message: Any) -> None:
@@ -417,6 +418,14 @@ class SimulatedWorld:
         if self.recording is not None:
             rows = self.recording.events.setdefault((process.name, process.incarnation), [])
             rows.append(AgentEvent(self.loop.now_ns, kind, message.ballot, slot, None, extra))
+
+    def _note_disk(self, process: SimulatedProcess, kind: str) -> None:
+        """Let the oracles know what becomes of what was written."""
+        for handler in self._handlers.get(kind, ()):
+            handler(process.id, process.incarnation, self.loop.now_ns, NO_BALLOT, 0, None, None)
+        if self.recording is not None:
+            rows = self.recording.events.setdefault((process.name, process.incarnation), [])
+            rows.append(AgentEvent(self.loop.now_ns, kind))
 
     def _wake(self, process: SimulatedProcess, incarnation: int, at_ns: int) -> None:
         if process.incarnation != incarnation or not process.up or process.wake_ns != at_ns:
@@ -462,6 +471,8 @@ class SimulatedWorld:
             process.disk.end_sync()
         except OSError as error:
             node.fail_sync(error)
+        else:
+            self._note_disk(process, "sync_ended")
         if "synced" in self._watched:
             self._trigger(process, "synced", 0)
         node.end_sync(now_ns)
@@ -762,6 +773,7 @@ class SimulatedWorld:
         for agent in agents:
             process = self.processes[agent]
             process.die()
+            self._note_disk(process, "power_lost")
             lost = process.disk.power_cut(unsynced, Random(f"{seed}/power/{agent}").random)
             for name, count in lost.items():
                 counts[name] = counts.get(name, 0) + count
