@@ -530,6 +530,20 @@ class OverlooksAGapBetweenPages(PromiseBook):
 
 
 @mutant(
+    "P47",
+    "the leader counts its own vote as soon as it proposes",
+    rule="a value is chosen when a quorum has voted, and each vote is durable",
+    paper="Paxos Made Simple, 2.2",
+    breaks="AD",
+    oracle="decision",
+    deployments=("collapsed",),
+)
+class CountsItself(Proposer):
+    def is_chosen(self, proposal: Proposal) -> bool:
+        return self.is_quorum({*proposal.accepted_by, self.node})
+
+
+@mutant(
     "P46",
     "a retry of a command in flight is proposed a second time: retries of an overloaded cluster crowd out everything else",
     rule="a retry of what waits or is in flight adds nothing",

@@ -300,6 +300,37 @@ class WritesOverACut(Log):
 
 
 @mutant(
+    "S40",
+    "messages to oneself do not wait: a leader counts its own vote before it is durable",
+    rule="durability rule, for messages to oneself too",
+    paper="Paxos Made Live, 4.1",
+    breaks="AD",
+    oracle="decision",
+    seen_in="worlds that see syncs",
+)
+class OwnMessagesAtOnce(Gate):
+    def send(self, target: int, message: AnyMessage) -> None:
+        if target == self.node:
+            self.loopback.append(message)
+        else:
+            super().send(target, message)
+
+
+@mutant(
+    "S41",
+    "a sync that has begun counts as done",
+    rule="durable is what a finished sync covers",
+    paper="The Part-Time Parliament, 2.3",
+    breaks="AD",
+    oracle="decision, vote",
+    seen_in="worlds that see syncs",
+)
+class BegunIsDone(Gate):
+    def durable_offset(self) -> int:
+        return max(self.log.durable, self.log._covered or 0)
+
+
+@mutant(
     "SQ1",
     "answers to clients do not wait for the own log",
     rule="durability rule",
