@@ -52,6 +52,8 @@ class SimulatedProcess:
         self.paused = False
         self.waiting: deque[Callable[[], None]] = deque()
         """What came while it was stopped."""
+        self.in_a_step = False
+        """A trigger struck in the middle of its step: what befalls it comes when the step has ended."""
         self.blocked = False
         """It waits for its sync."""
         self.inbox: list[tuple[Sender, AnyMessage]] = []

@@ -347,6 +347,9 @@ class SimulatedWorld:
 
     def _step(self, process: SimulatedProcess, event: Event, what: Any) -> None:
         """Run one event of an agent and carry out its effects; it may die in the middle, or stop by itself."""
+        if process.in_a_step:
+            self.loop.at(self.loop.now_ns, self._step_after, process, process.node, (event, what))
+            return
         self.steps += 1
         node, now_ns = process.node, self.loop.now_ns
         assert node is not None
@@ -358,6 +361,15 @@ class SimulatedWorld:
             pass
         except (Exception, SystemExit) as error:
             self._ended_by(process, error)
+
+    def _step_after(self, process: SimulatedProcess, node: Node, step: tuple[Event, Any]) -> None:
+        """A step that had to wait for the end of another one of the same agent."""
+        if process.node is not node:
+            return
+        if process.paused:
+            process.defer(lambda: self._step(process, *step))
+        else:
+            self._step(process, *step)
 
     def _look_again(self, node: Node, now_ns: int) -> None:
         """No event: but what the agent wanted while it was stopped, or at another time, is to be carried out now."""
@@ -651,7 +663,11 @@ class SimulatedWorld:
     def _trigger(self, process: SimulatedProcess, kind: str, slot: int) -> None:
         """Let a trigger strike now; if it killed the agent, its step ends here."""
         incarnation = process.incarnation
-        self.conductor.observe(process.id, process.spec.role, kind, slot, self.loop.now_ns)
+        process.in_a_step = True
+        try:
+            self.conductor.observe(process.id, process.spec.role, kind, slot, self.loop.now_ns)
+        finally:
+            process.in_a_step = False
         self._watched = self.conductor.watched_kinds
         self._schedule_nemesis()
         if not process.up or process.incarnation != incarnation:

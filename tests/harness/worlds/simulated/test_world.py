@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.worlds.simulated.world import SimulatedRun, simulate
+from harness.worlds.simulated.process import SimulatedProcess
+from harness.worlds.simulated.world import SimulatedRun, SimulatedWorld, simulate
 from nemesis.faults import Fault
 from nemesis.plan import MILLISECOND, Cluster, Deployment, Disk, Limits, Plan, Workload
 
@@ -155,3 +156,39 @@ def test_an_unhealed_fault_is_undone_at_the_end() -> None:
     lasting = run(Fault("kill", "minority", at_ns=200 * MILLISECOND, duration_ns=-1))
     assert lasting.violations == []
     assert {agent for agent, incarnation, _ in events(lasting, "started") if incarnation == 3} != set()
+
+
+class OneThingAtATime(SimulatedWorld):
+    """Notes steps that begin inside another one of the same agent."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.under_way: set[int] = set()
+        self.nested: list[str] = []
+        super().__init__(plan)
+
+    def _step(self, process: SimulatedProcess, event: Any, what: Any) -> None:
+        if process.in_a_step:
+            super()._step(process, event, what)
+            return
+        if process.id in self.under_way:
+            self.nested.append(process.name)
+        self.under_way.add(process.id)
+        try:
+            super()._step(process, event, what)
+        finally:
+            self.under_way.discard(process.id)
+
+
+@pytest.mark.parametrize("kind", ["chosen", "leader", "propose", "accepted", "promised"])
+def test_a_trigger_never_makes_an_agent_do_two_things_at_once(kind: str) -> None:
+    """A clock that jumps in the middle of a step lets timers run when that step has ended, not inside it."""
+    jumps = tuple(
+        Fault(
+            "clock_jump", "all", trigger=f"{number}th {kind}", duration_ns=MILLISECOND, params={"offset_ns": 3 * 10**8}
+        )
+        for number in range(1, 40)
+    )
+    world = OneThingAtATime(msgspec.structs.replace(BASE, faults=jumps))
+    assert world.run().violations == []
+    assert world.nested == []
+    assert sum(row.edge == "begin" for row in world.faults) > 3
