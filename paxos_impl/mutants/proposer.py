@@ -114,16 +114,20 @@ class AdoptsMostFrequent(Proposer):
 
 @mutant(
     "P13",
-    "a slot in which only a no-op was accepted counts as free",
+    "a vote for a no-op counts as no vote",
     rule="nothing accepted is the absence of a vote, never a value",
     paper="Paxos Made Simple, 2.2",
     breaks="A",
     source="the seed package (None = nothing)",
     oracle="vote",
 )
-class NoOpIsNothing(Proposer):
-    def top_slot(self, reported: dict[int, list[PastVote]]) -> int:
-        return super().top_slot({slot: votes for slot, votes in reported.items() if any(vote.value for vote in votes)})
+class NoOpIsNothing(PromiseBook):
+    def add(self, source: int, message: Promise) -> None:
+        super().add(source, message)
+        for slot, votes in list(self.votes.items()):
+            self.votes[slot] = [vote for vote in votes if vote.value]
+            if not self.votes[slot]:
+                del self.votes[slot]
 
 
 @mutant(
