@@ -848,7 +848,7 @@ class OnlineOracles:
         self.position = decisions.position
         """Agent -> (incarnation, slot its state covers)."""
         self.handlers: dict[str, tuple[Handler, ...]] = {}
-        for oracle in (ballots, promises, votes, Told(sink, votes), DurableVotes(sink, voters, quorum), decisions):
+        for oracle in (ballots, promises, votes, Told(sink, votes), decisions, DurableVotes(sink, voters, quorum)):
             self.add(oracle.handlers)
 
     def add(self, handlers: Mapping[str, Handler]) -> None:
