@@ -144,18 +144,19 @@ def read_confirmations(state: Path) -> list[Confirmation]:
 
 def table(confirmations: Sequence[Confirmation]) -> str:
     """Markdown: the shares first, then one line a mutant."""
-    free_ones = [one for one in confirmations if not one.not_free]
+    tried = [one for one in confirmations if one.free_tries]
     lockstep_share = sum(one.lockstep for one in confirmations) / max(1, len(confirmations))
-    free_share = sum(bool(one.free_rule) for one in free_ones) / max(1, len(free_ones))
+    free_share = sum(bool(one.free_rule) for one in tried) / max(1, len(tried))
+    freely = f"{free_share:.0%} of {len(tried)} kill on free processes too, within the tries shown"
     lines = [
-        f"{lockstep_share:.0%} of {len(confirmations)} shrunk plans give the same violation and digest in lockstep; "
-        f"{free_share:.0%} of {len(free_ones)} kill on free processes too, within the tries shown.",
+        f"{lockstep_share:.0%} of {len(confirmations)} shrunk plans give the same violation and digest in lockstep, at the "
+        f"first try; {freely if tried else 'none was tried on free processes'}.",
         "",
         "| id | rule | faults: drawn | shrunk | lockstep | free: tries | free: rule |",
         "|---|---|---:|---:|---|---:|---|",
     ]
     for one in sorted(confirmations, key=lambda one: one.mutant):
-        free_rule = one.free_rule or one.not_free or "not seen"
+        free_rule = one.free_rule or one.not_free or ("not seen" if one.free_tries else "not tried")
         same = "yes" if one.lockstep else "no"
         lines.append(
             f"| {one.mutant} | {one.rule} | {one.faults_before} | {one.faults} | {same} | {one.free_tries or '-'} | "

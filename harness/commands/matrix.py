@@ -215,7 +215,7 @@ def _confirm(result: MatrixResult, tries: int, state: Path | None, write: bool, 
     from harness.matrix_confirmation import confirm_all, table
 
     def show(done: Confirmation, number: int, total: int) -> None:
-        freely = f"free after {done.free_tries}" if done.free_rule else f"not free in {done.free_tries}"
+        freely = f"free after {done.free_tries}" if done.free_rule else f"not free in {done.free_tries} tries"
         said = f"{done.mutant}: {done.faults_before} → {done.faults} faults, lockstep {done.lockstep}, {freely}"
         click.echo(f"  {number}/{total} {said}", err=True)
 

@@ -132,8 +132,9 @@ def test_bugs_of_the_simulator_alone_have_no_tries() -> None:
 
 
 def test_the_table_tells_the_shares() -> None:
-    text = table(
-        [made("P28", free_rule="agreement"), made("A02", lockstep=False), made("T03", not_free="simulated only")]
-    )
+    untried = msgspec.structs.replace(made("A03"), free_tries=0)
+    text = table([made("P28", free_rule="agreement"), made("A02", lockstep=False), untried])
     assert "67% of 3 shrunk plans" in text and "50% of 2 kill on free processes" in text
-    assert text.index("A02") < text.index("P28") < text.index("T03")
+    assert text.index("A02") < text.index("A03") < text.index("P28")
+    assert "not tried" in text and "not seen" in text
+    assert "none was tried on free processes" in table([untried])
