@@ -45,7 +45,9 @@ HANG_S = 60.0
 SEEDS_APART = 1_000_000
 """Between the first seeds of two trials."""
 GATE_FACTOR = 13
-"""Times the recorded mean. Schedules to a kill are roughly geometric: that many survive with probability e^-13."""
+"""Times the expected mean. Schedules to a kill are roughly geometric: that many survive with probability e^-13."""
+GATE_PRIOR = 20
+"""Schedules of one more trial that is added to those recorded: few trials may all have been lucky."""
 GATE_BASE = 1000
 """Its seeds are none that the matrix was recorded with."""
 
@@ -457,6 +459,11 @@ class GateResult(msgspec.Struct, frozen=True):
         return 3 if self.unknown else 0
 
 
+def _expected(row: MatrixRow) -> float:
+    """Schedules to a kill, as if another trial had needed ``GATE_PRIOR``."""
+    return (row.schedules_mean * row.killed + GATE_PRIOR) / (row.killed + 1)
+
+
 def write_recorded(result: MatrixResult, path: Path) -> None:
     rows = tuple(sorted(result.rows, key=lambda row: (row.strategy != "portfolio", row.strategy, row.mutant)))
     path.write_bytes(msgspec.json.format(msgspec.json.encode(Recorded(1, rows)), indent=1) + b"\n")
@@ -482,25 +489,25 @@ def gate(
     state: Path | None = None,
     progress: Progress | None = None,
 ) -> GateResult:
-    """Kill every mutant again with seeds of its own, each within ``factor`` times its recorded mean.
+    """Kill every mutant again with seeds of its own, each within ``factor`` times the schedules its record lets expect.
 
     ``deepest``: mutants of a higher recorded mean (schedules) are left to the nightly run; None: all.
     """
-    means = {row.mutant: row.schedules_mean for row in recorded.rows if row.strategy == "portfolio" and row.killed}
+    rows = {row.mutant: row for row in recorded.rows if row.strategy == "portfolio" and row.killed}
     names = list(ids) if ids is not None else [*all_mutants(), *(pair.ids for pair in PAIRS)]
     tasks = [Task("", "portfolio", GATE_BASE, clean_schedules)]
     unknown, deep = [], []
     for name in names:
         if is_equivalent(find(name)):
             tasks.append(Task(name, "portfolio", GATE_BASE, harmless_schedules))
-        elif name not in means:
-            unknown.append(f"{name} was never recorded; measure it with `torture matrix --ids {name}`")
-        elif deepest is not None and means[name] > deepest:
+        elif name not in rows:
+            unknown.append(f"{name} has no recorded kill; measure it with `torture matrix --ids {name}`")
+        elif deepest is not None and rows[name].schedules_mean > deepest:
             deep.append(name)
         else:
-            tasks.append(Task(name, "portfolio", GATE_BASE, math.ceil(factor * means[name])))
+            tasks.append(Task(name, "portfolio", GATE_BASE, math.ceil(factor * _expected(rows[name]))))
     result = run_tasks(tasks, jobs=jobs, state=state, progress=progress)
-    failures = [f"{label} survived {factor} times its recorded mean" for label in result.survivors]
+    failures = [f"{label} survived {factor} times its expected schedules" for label in result.survivors]
     failures += [f"equivalent mutant killed: {label}" for label in result.killed_equivalents]
     failures += [
         f"unmodified code: {rule} with strategy {name}, seed {seed}" for name, seed, rule in result.clean_violations

@@ -49,7 +49,10 @@ PLAIN_EVERY_S = 10.0
     help="Finished trials; an interrupted matrix goes on from here.",
 )
 @click.option(
-    "--gate", "as_gate", is_flag=True, help="Kill every recorded bug again, within 13 times its recorded mean."
+    "--gate",
+    "as_gate",
+    is_flag=True,
+    help="Kill every recorded bug again, within 13 times the schedules its record lets expect.",
 )
 @click.option("--deep", is_flag=True, help="With --gate: also those that take more than 20 schedules.")
 @click.option("--power", is_flag=True, help="Compare the portfolio with a Jepsen-style nemesis.")
