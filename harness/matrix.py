@@ -536,6 +536,9 @@ def document(recorded: Recorded) -> str:
         f"{len(real)} planted bugs and pairs measured with the portfolio, {len(killed)} of them killed in every trial; "
         f"median of the medians: {typical} schedules.",
         "",
+        "It is a score on known bugs, no forecast: strategies were widened with those that survived in view (the rule behind",
+        "them, not the row), and one trial says little of a single row. Bugs without a row have no recorded figure.",
+        "",
         "| id | bug | family | trials | killed | schedules: median | p95 | events: median | p95 | fired first | clients |",
         "|---|---|---|---:|---:|---:|---:|---:|---:|---|---:|",
     ]

@@ -120,7 +120,7 @@ def confirm_all(
     found: list[Confirmation] = []
     for trial in first.values():
         done = known.get(trial.mutant)
-        if done is None or done.source_hash != trial.source_hash:
+        if done is None or done.source_hash != trial.source_hash or _tried_less(done, tries):
             try:
                 done = one(trial, tries=tries)
             except KeyboardInterrupt:
@@ -132,6 +132,11 @@ def confirm_all(
         if progress is not None:
             progress(done, len(found), len(first))
     return found
+
+
+def _tried_less(done: Confirmation, tries: int) -> bool:
+    """Whether it was not seen on free processes, and more tries are wanted than were made."""
+    return not done.free_rule and not done.not_free and done.free_tries < tries
 
 
 def read_confirmations(state: Path) -> list[Confirmation]:

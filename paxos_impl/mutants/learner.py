@@ -7,7 +7,7 @@ import zlib
 from paxos_impl.kv import KeyValueStore
 from paxos_impl.learner import Learner
 from paxos_impl.log import AnyRecord, Checkpoint, VoteRecord
-from paxos_impl.messages import Ballot, Command, Value
+from paxos_impl.messages import Ballot, Command, Learn, Value
 from paxos_impl.mutants.registry import mutant
 from paxos_impl.replica import Replica
 from paxos_impl.sessions import Outcome
@@ -127,6 +127,22 @@ class DependsOnHashOrder(KeyValueStore):
     def append(self, key: str, value: object) -> int:
         self.data["\0first"] = next(iter(self.data), None)
         return super().append(key, value)
+
+
+@mutant(
+    "L33",
+    "a late answer to a catch-up cuts off what is known behind it",
+    rule="chosen is for ever",
+    paper="Paxos Made Simple, 2.3",
+    breaks="DA",
+    oracle="vote, liveness",
+    difficulty="deep",
+)
+class LateLearnTruncates(Learner):
+    def on_learn(self, source: int, message: Learn) -> None:
+        for slot in [slot for slot in self.decided if slot >= message.slot + len(message.values)]:
+            del self.decided[slot]
+        super().on_learn(source, message)
 
 
 @mutant(

@@ -548,6 +548,20 @@ class CountsItself(Proposer):
 
 
 @mutant(
+    "P48",
+    "a slot in which only a no-op was accepted counts as free",
+    rule="nothing accepted is the absence of a vote, never a value",
+    paper="Paxos Made Simple, 2.2",
+    breaks="A",
+    oracle="vote",
+    difficulty="deep",
+)
+class NoOpAtTheTopIsNothing(Proposer):
+    def top_slot(self, reported: dict[int, list[PastVote]]) -> int:
+        return super().top_slot({slot: votes for slot, votes in reported.items() if any(vote.value for vote in votes)})
+
+
+@mutant(
     "P46",
     "a retry of a command in flight is proposed a second time: retries of an overloaded cluster crowd out everything else",
     rule="a retry of what waits or is in flight adds nothing",

@@ -102,15 +102,21 @@ def test_what_is_confirmed_is_not_done_again(kill: Trial, tmp_path: Path) -> Non
         return made(trial.mutant)
 
     for _ in range(2):
-        found = confirm_all([kill, kill], state=state, one=one)
+        found = confirm_all([kill, kill], tries=3, state=state, one=one)
         assert [done.mutant for done in found] == ["P28"]
     assert asked == ["P28"]
     with state.open("ab") as file:
         file.write(b'{"torn')
     assert len(read_confirmations(state)) == 1
+    confirm_all([kill], tries=2, state=state, one=one)
+    assert asked == ["P28"], "fewer tries are wanted than were made"
     other = msgspec.structs.replace(kill, source_hash="another text")
-    confirm_all([other], state=state, one=one)
+    confirm_all([other], tries=3, state=state, one=one)
     assert asked == ["P28", "P28"]
+    state.unlink()
+    confirm_all([kill], tries=3, state=state, one=one)
+    confirm_all([kill], tries=4, state=state, one=one)
+    assert asked == ["P28"] * 4, "more tries are wanted than were made"
 
 
 def test_an_interrupt_keeps_what_was_finished(kill: Trial) -> None:
