@@ -168,9 +168,8 @@ def _draw_lanes(panel: Axes, lanes: list[Lane]) -> None:
     panel.grid(False)
     panel.spines["bottom"].set_visible(False)
     panel.spines["left"].set_visible(False)
-    names = [lane.kind if place == 0 or lanes[place - 1].kind != lane.kind else "" for place, lane in enumerate(lanes)]
     panel.set_ylim(max(1, len(lanes)) - 0.4, -0.6)
-    panel.set_yticks(range(len(lanes)), [ascii_shown(name, 14) for name in names])
+    panel.set_yticks(range(len(lanes)), _lane_names([lane.kind for lane in lanes]))
     panel.tick_params(axis="y", length=0)
     for place, lane in enumerate(lanes):
         panel.axhline(place, color=GRID, linewidth=0.8, zorder=0)
@@ -402,6 +401,11 @@ def _draw_recovery(panel: Axes, model: RunModel) -> None:
         Patch(color="#e08a00", label=f"after it was healed ({never} never)"),
     ]
     _legend(panel, handles, f"recovery: {len(faults)} of {count(len(begun), 'fault')}")
+
+
+def _lane_names(kinds: list[str]) -> list[str]:
+    """A kind is named at its first lane; those below it, for faults that overlap, bear no name."""
+    return [ascii_shown(kind, 14) if place == 0 or kinds[place - 1] != kind else "" for place, kind in enumerate(kinds)]
 
 
 def _fault_name(fault: FaultResult) -> str:

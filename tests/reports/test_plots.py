@@ -15,6 +15,7 @@ from PIL import Image
 from reports.model import load
 from reports.palette import OUTCOME_COLOURS
 from reports.pictures import PICTURES, draw_all
+from reports.plots import _lane_names
 
 MakeRun = Callable[..., Path]
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -86,3 +87,7 @@ def test_no_window_system_and_no_global_figure_are_used() -> None:
     code = "import sys, reports.render; print('matplotlib.pyplot' in sys.modules)"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "False"
+
+
+def test_a_second_lane_of_a_kind_bears_no_name() -> None:
+    assert _lane_names(["kill", "partition", "partition", "drop"]) == ["kill", "partition", "", "drop"]
