@@ -83,8 +83,14 @@ def _first_leader_forgets(fault: Fault, *more: Fault) -> Iterator[Plan]:
 
 
 def promise_not_logged() -> Iterator[Plan]:
-    """Who promised is killed when its promise has made a leader, before any vote raises it in the log."""
-    return _first_leader_forgets(Fault("kill", "others", trigger="first leader", duration_ns=50 * MS))
+    """Who promised is killed when its promise has made a leader, before any vote raises it in the log.
+
+    Every message takes 50 ms, so the new leader's first Accept is still on its way when the kill comes.
+    """
+    slow = Fault("delay", "all", at_ns=0, duration_ns=2 * SECOND, params={"delay_ns": 50 * MS, "jitter_ns": 0})
+    patient = replace(TIMING, election_timeout_ns=300 * MS)
+    for plan in _first_leader_forgets(Fault("kill", "others", trigger="first leader", duration_ns=50 * MS), slow):
+        yield replace(plan, timing=patient)
 
 
 def answers_before_sync() -> Iterator[Plan]:
