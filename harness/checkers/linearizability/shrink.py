@@ -2,10 +2,13 @@
 
 Dropping just anything would fabricate violations: a read without its write is illegal though nothing was wrong. Allowed
 1. cut after the completion at which no state was left; what was in flight then becomes pending;
-2. leave out a query;
-3. leave out a write whose value nobody read, expected or found (registers only: whatever came before would be seen in its
-   place, and nobody looked);
-4. make a completed operation pending: it may then have happened at any time after its call, or never.
+2. forget what ended before a completed write was called: the write replaced all of it. What overlaps the write may have
+   happened before it, in a state that is forgotten too: queries are left out, and any other answer than a write's;
+3. leave out a query, or a compare-and-set that changes nothing;
+4. leave out a write or a compare-and-set whose new value nobody read, expected or found (registers only: whatever came
+   before would be seen in its place, and nobody looked); or at once all compare-and-sets that lead to no such value;
+5. leave out a pending compare-and-set that expects a value which was never there (registers only);
+6. make a completed operation pending: it may then have happened at any time after its call, or never.
 
 Each keeps a legal history legal, so a history that stays illegal was illegal for a reason that is still in it.
 """
@@ -15,13 +18,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from harness.checkers.linearizability.check import Result, check
+from harness.checkers.linearizability.check import Engine, Result, check
 from harness.checkers.linearizability.explain import MOST_OPERATIONS
-from harness.checkers.linearizability.history import NEVER, UNKNOWN, History, Op
+from harness.checkers.linearizability.history import NEVER, UNKNOWN, History, Op, show
 from harness.checkers.linearizability.models import CasRegister, Model
 
 Judge = Callable[[list[Op]], bool]
 """Whether the operations are (still) illegal."""
+Removable = Callable[[list[Op]], set[int]]
+"""The indexes of those operations that a rule lets go."""
 
 
 def shrink(history: History, model: Model, result: Result, *, checks: int = 400, steps: int = 200_000) -> list[Op]:
@@ -32,6 +37,13 @@ def shrink(history: History, model: Model, result: Result, *, checks: int = 400,
     """
     if result.legal is not False:
         raise ValueError("only an illegal history can be shrunk: check it first")
+    return _demote(*_reduced(history, model, result, checks, steps)[:2])
+
+
+def _reduced(
+    history: History, model: Model, result: Result, checks: int, steps: int
+) -> tuple[list[Op], Judge, Op | None]:
+    """What rules 1 to 5 leave, with the answers it got; the judge of what may still go; the write that replaced the rest."""
     left = checks
 
     def still_illegal(ops: list[Op]) -> bool:
@@ -44,13 +56,18 @@ def shrink(history: History, model: Model, result: Result, *, checks: int = 400,
     ops = [op for op in history.ops if op.key == result.key] if model.keyed else list(history.ops)
     ops = _cut(ops, model, steps, result)
     if not still_illegal(ops):
-        return ops
+        return ops, lambda _: False, None
+    ops, replacing = _forget(ops, model, still_illegal)
     before = -1
     while before != len(ops) and left > 0:
         before = len(ops)
-        for removable in (_queries(model), _blind_writes(model)):
-            ops = _remove(ops, removable, still_illegal)
-    return _demote(ops, still_illegal)
+        unseen = _unseen_sets(ops, model)
+        smaller = [op for op in ops if op.index not in unseen]
+        if unseen and still_illegal(smaller):
+            ops = smaller
+        for removable in (_queries(model), _never_applied(model), _blind_changes(model)):
+            ops = _remove(ops, removable, still_illegal, keep=replacing)
+    return ops, still_illegal, replacing
 
 
 def condensed(history: History, model: Model, result: Result) -> Result:
@@ -62,12 +79,20 @@ def condensed(history: History, model: Model, result: Result) -> Result:
     if result.engine != "search":
         return result
     originals = {op.index: op for op in history.ops}
-    # With their answers: the violation does not need all of them, but a reader should see what was recorded.
-    small = [originals[op.index] for op in shrink(history, model, result, checks=150, steps=20_000)]
-    again = check(History(small, [], history.times_are_ns), model)
-    if again.legal is not False or len(small) > MOST_OPERATIONS:
+    ops, _, replacing = _reduced(history, model, result, 150, 20_000)
+    if len(ops) > MOST_OPERATIONS:
         return result
-    again.ops = tuple(sorted(small, key=lambda op: op.call))
+    # With their answers: the violation does not need all of them, but a reader should see what was recorded. Only what may
+    # have happened before all was replaced is judged without: its answer is about a state that was left out.
+    small = [op if replacing is not None and op.call <= replacing.ret else originals[op.index] for op in ops]
+    # The zones would speak of values that nobody wrote, where those who did are left out.
+    engine: Engine = "auto" if replacing is None else "search"
+    again = check(History(small, [], history.times_are_ns), model, engine=engine)
+    if again.legal is not False:
+        return result
+    again.ops = tuple(sorted((originals[op.index] for op in small), key=lambda op: op.call))
+    if replacing is not None:
+        again.because += (f"what ended before {show(replacing)} was called does not matter: all of it was replaced",)
     again.stats = result.stats | {"shrunk_from": len(history.ops)}
     again.in_flight = result.in_flight
     return again
@@ -84,36 +109,125 @@ def _pending(op: Op) -> Op:
     return op if op.pending else Op(op.index, op.process, op.f, op.key, op.value, UNKNOWN, op.call, NEVER)
 
 
-def _queries(model: Model) -> Callable[[list[Op]], set[int]]:
-    return lambda ops: {op.index for op in ops if model.is_query(op)}
+def _forget(ops: list[Op], model: Model, still_illegal: Judge) -> tuple[list[Op], Op | None]:
+    """Without what a write replaced, and that write: the last one that will do, as far as is found by few checks."""
+    writes = [op for op in sorted(ops, key=lambda op: op.call) if op.f in model.overwrites and not op.pending]
+
+    def will_do(position: int) -> bool:
+        return still_illegal(_replaced_by(writes[position], ops, model))
+
+    found, too_late, stride = -1, len(writes), 1
+    while found < 0 < too_late:
+        position = max(too_late - stride, 0)
+        if will_do(position):
+            found = position
+        else:
+            too_late, stride = position, stride * 2
+    if found < 0:
+        return ops, None
+    while too_late - found > 1:
+        position = (found + too_late) // 2
+        if will_do(position):
+            found = position
+        else:
+            too_late = position
+    return _replaced_by(writes[found], ops, model), writes[found]
 
 
-def _blind_writes(model: Model) -> Callable[[list[Op]], set[int]]:
-    """Indexes of the writes that nobody can have looked at."""
+def _replaced_by(write: Op, ops: list[Op], model: Model) -> list[Op]:
+    """Rule 2."""
+    kept: list[Op] = []
+    for op in ops:
+        if op.call > write.ret or op is write:
+            kept.append(op)
+        elif op.ret >= write.call and not model.is_query(op):
+            kept.append(op if op.f in model.overwrites else _pending(op))
+    return kept
+
+
+def _queries(model: Model) -> Removable:
+    """Indexes of the operations that change nothing."""
+
+    def same(op: Op) -> bool:
+        return op.f == "cas" and isinstance(model, CasRegister) and bool(op.value[0] == op.value[1])
+
+    return lambda ops: {op.index for op in ops if model.is_query(op) or same(op)}
+
+
+def _never_applied(model: Model) -> Removable:
+    """Indexes of the pending compare-and-sets that expect a value which was never there."""
 
     def find(ops: list[Op]) -> set[int]:
-        if not isinstance(model, CasRegister) or any(op.f == "append" for op in ops):
+        if not isinstance(model, CasRegister) or model.init is UNKNOWN or any(op.f not in _PLAIN for op in ops):
             return set()
-        if any(op.f == "cas" and op.result not in ((True, None), UNKNOWN) and op.result[1] is UNKNOWN for op in ops):
-            return set()
-        looked: set[Any] = set()
-        for op in ops:
-            if op.f == "read":
-                looked.add(op.result)
-            elif op.f == "cas":
-                looked.add(op.value[0])
-                if op.result is not UNKNOWN and not op.result[0]:
-                    looked.add(op.result[1])
-        return {op.index for op in ops if op.f == "write" and op.value not in looked}
+        there = {model.init, *(op.value for op in ops if op.f == "write")}
+        sets = [op for op in ops if op.f == "cas"]
+        before = -1
+        while before != len(there):
+            before = len(there)
+            there.update(op.value[1] for op in sets if op.value[0] in there)
+        return {op.index for op in sets if op.pending and op.value[0] not in there}
 
     return find
 
 
-def _remove(ops: list[Op], removable: Callable[[list[Op]], set[int]], still_illegal: Judge) -> list[Op]:
-    """Delta debugging: leave out ever smaller parts of what may be left out."""
-    size = len(removable(ops))
+_PLAIN = frozenset({"read", "write", "cas"})
+
+
+def _blind_changes(model: Model) -> Removable:
+    """Indexes of the writes and compare-and-sets whose new values nobody can have looked at."""
+
+    def find(ops: list[Op]) -> set[int]:
+        looked = _looked_at(ops, model)
+        if looked is None:
+            return set()
+        looked |= {op.value[0] for op in ops if op.f == "cas"}
+        return {op.index for op in ops if op.f in ("write", "cas") and _new_value(op) not in looked}
+
+    return find
+
+
+def _unseen_sets(ops: list[Op], model: Model) -> set[int]:
+    """Indexes of the compare-and-sets that lead to no value that was looked at. Only all of them may go: each alone may be
+    what another one expects."""
+    looked = _looked_at(ops, model)
+    if looked is None:
+        return set()
+    sets = [op for op in ops if op.f == "cas"]
+    before = -1
+    while before != len(looked):
+        before = len(looked)
+        looked.update(op.value[0] for op in sets if op.value[1] in looked)
+    return {op.index for op in sets if op.value[1] not in looked}
+
+
+def _looked_at(ops: list[Op], model: Model) -> set[Any] | None:
+    """The values that were read, or found where another was expected; None: it cannot be told."""
+    if not isinstance(model, CasRegister) or any(op.f == "append" for op in ops):
+        return None
+    looked: set[Any] = set()
+    for op in ops:
+        if op.f == "read":
+            looked.add(None if op.result == () else op.result)
+        elif op.f == "cas" and (op.result is UNKNOWN or not op.result[0]):
+            found = op.result if op.result is UNKNOWN else op.result[1]
+            if found is not UNKNOWN:
+                looked.add(found)
+            elif not op.pending:
+                return None
+    return looked
+
+
+def _new_value(op: Op) -> Any:
+    return op.value[1] if op.f == "cas" else op.value
+
+
+def _remove(ops: list[Op], removable: Removable, still_illegal: Judge, *, keep: Op | None) -> list[Op]:
+    """Delta debugging: leave out ever smaller parts of what may be left out, but for ``keep``."""
+    kept = set() if keep is None else {keep.index}
+    size = len(removable(ops) - kept)
     while size >= 1:
-        candidates = sorted(removable(ops))
+        candidates = sorted(removable(ops) - kept)
         position = 0
         while position < len(candidates):
             out = set(candidates[position : position + size])

@@ -262,6 +262,31 @@ def test_shrinking_keeps_a_violation_and_little_else() -> None:
     assert condensed(history, CasRegister(), result).ops
 
 
+def test_a_write_that_replaced_all_before_it_and_the_stale_read_are_enough() -> None:
+    """Few values, written again and again, and compare-and-sets without an answer that might have made any of them."""
+    crashed = [cas(1, 3, 4), cas(3, 2, 5), cas(4, 1, 6)]
+    before = [write(i % 3, 10 + 2 * i, 11 + 2 * i) for i in range(20)]
+    history = History([*crashed, *before, write(4, 60, 61), cas(4, 0, 62, 63), write(4, 64, 66), read(2, 70, 71)])
+    legal = History([*history.ops[:-1], read(1, 70, 71)])
+    assert check(legal, CasRegister()).legal is True  # the crashed cas(4, 1) made it
+    result = check(history, CasRegister())
+    assert result.legal is True  # by 4 to 1, 1 to 3 and 3 to 2: even that
+    history = History([op for op in history.ops if op is not crashed[1]])
+    told = condensed(history, CasRegister(), check(history, CasRegister()))
+    assert [(op.f, op.call) for op in told.ops] == [("write", 64), ("read", 70)]
+    assert any("write k 4 by client 0 was called does not matter" in reason for reason in told.because)
+    assert "if the state before is 4: cannot read 2" in " ".join(told.because)
+
+
+def test_what_a_violation_rests_on_is_kept_however_long_ago() -> None:
+    """A write without an answer may have made the value once, not twice."""
+    once = [write(1, -4, -3), write(3, 0), write(4, 1, 2), read(3, 3, 4), write(1, 5, 6)]
+    assert check(History(once), CasRegister()).legal is True
+    history = History([*once, read(3, 7, 8)])
+    told = condensed(history, CasRegister(), check(history, CasRegister()))
+    assert [op.call for op in told.ops] == [0, 1, 3, 5, 7]
+
+
 def test_only_an_illegal_history_is_shrunk() -> None:
     history = History([write(1, 0, 1)])
     with pytest.raises(ValueError, match="illegal"):
