@@ -21,7 +21,7 @@ def _models() -> list[str]:
 
 
 @click.command()
-@click.argument("path", type=click.Path(path_type=Path), default=Path("store/latest"), metavar="[RUN|FILE]")
+@click.argument("path", type=click.Path(path_type=Path), default=Path("store/latest"), metavar="[RUN|FILE|-]")
 @click.option(
     "--format",
     type=click.Choice(["auto", "native", "edn", "jepsen-log"]),
@@ -56,10 +56,15 @@ def _models() -> list[str]:
 def command(path: Path, as_json: bool, export: Path | None, **options: Any) -> int:
     """Judge a run (default: store/latest) from its directory alone, years later if need be, or another tool's history.
 
-    Histories: Jepsen's history.edn, the text of Jepsen's logs, or JSON lines (docs/native-history.schema.json).
+    Histories: Jepsen's history.edn, the text of Jepsen's logs, or JSON lines (docs/native-history.schema.json); - is the
+    standard input.
     """
     if path.is_file() and path.name != "plan.json":
         return _check_file(path, as_json, options)
+    if str(path) == "-" or path.is_fifo():
+        return _check_stream(path, as_json, options)
+    if path.suffix in (".edn", ".log", ".txt", ".json", ".jsonl") and not path.exists():
+        raise UserError(f"no such file: {path}")
     from harness.commands.run import print_verdict, summary
     from harness.judgement import judge_run, render
     from harness.store import find_run
@@ -75,6 +80,23 @@ def command(path: Path, as_json: bool, export: Path | None, **options: Any) -> i
     else:
         print_verdict(results, directory, warnings)
     return results.exit_code
+
+
+def _check_stream(path: Path, as_json: bool, options: dict[str, Any]) -> int:
+    """What comes through a pipe: a history is looked at twice, so it is kept in a file meanwhile."""
+    import shutil
+    import sys
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="torture-") as directory:
+        kept = Path(directory) / "stdin"
+        with kept.open("wb") as target:
+            if str(path) == "-":
+                shutil.copyfileobj(sys.stdin.buffer, target)
+            else:
+                with path.open("rb") as source:
+                    shutil.copyfileobj(source, target)
+        return _check_file(kept, as_json, options)
 
 
 def _check_file(path: Path, as_json: bool, options: dict[str, Any]) -> int:
@@ -124,9 +146,11 @@ def _print(result: CheckResult) -> None:
 
 def _operation(operation: dict[str, Any]) -> str:
     """One line: where it stands in the history, who asked for what and when, and the answer."""
+    from harness.checkers.linearizability.history import show_value
+
     key = "" if operation["key"] is None else f" {operation['key']}"
     value, result, ret = operation["value"], operation["result"], operation["ret"]
-    asked = "" if value is None else f" {value}"
+    asked = "" if value is None else f" {show_value(value)}"
     if ret is None:
         answer = f"no answer, called at {operation['call']}"
     else:
@@ -136,7 +160,7 @@ def _operation(operation: dict[str, Any]) -> str:
         if operation["f"] in ("read", "txn", "dequeue") or (
             operation["f"] == "cas" and result != "unknown" and not result[0]
         ):
-            answer = f"-> {'nothing' if result is None else result}, {answer}"
+            answer = f"-> {show_value(result)}, {answer}"
     return f"[{operation['index']}] client {operation['process']}: {operation['f']}{key}{asked}  {answer}"
 
 

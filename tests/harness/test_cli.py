@@ -150,6 +150,7 @@ def test_every_option_has_a_help_text() -> None:
         (["replay"], "Missing argument"),
         (["shrink", "nothing.json"], "no such plan file or run directory"),
         (["check", "nothing"], "no such run directory: nothing; `torture list`"),
+        (["check", "nothing.edn"], "no such file: nothing.edn"),
         (["report", "nothing"], "no such run directory: nothing"),
         (["run", "--plan", "nothing.json"], "no such plan file: nothing.json"),
         (["run", "--faults", "kil"], "did you mean 'kill'?"),
@@ -447,6 +448,18 @@ def test_a_reader_that_goes_away_is_no_fault_of_the_harness_and_no_violation(arg
     ended = subprocess.run([*TORTURE, *arguments], stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
     os.close(writer)
     assert (ended.returncode, ended.stderr) == (141, "")
+
+
+@pytest.mark.parametrize("answer", [3, 4])
+def test_a_history_may_come_through_a_pipe(answer: int) -> None:
+    log = "".join(
+        f"INFO  jepsen.util - 0\t:{type_}\t:{f}\t{value}\n"
+        for f, value in (("write", 3), ("read", answer))
+        for type_ in ("invoke", "ok")
+    )
+    ended = subprocess.run([*TORTURE, "check", "-"], input=log, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (int(answer != 3), "")
+    assert "model register" in ended.stdout
 
 
 def test_a_matrix_tells_of_survivors(call: Call, tmp_path: Path) -> None:

@@ -112,6 +112,9 @@ def read_history(
             key_in_value=key_in_value,
             completed_value=kind != "native",
         )
+    if field and all(op.key is None for op in (*history.ops, *history.failed)):
+        # Taken for one key, the operations of many would hardly ever be legal.
+        raise FormatError(path, 1, f"no operation has a field {field!r} that could hold its key (read as {kind})")
     history.notes = notes + history.notes
     return history
 

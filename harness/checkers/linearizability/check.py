@@ -174,10 +174,8 @@ def _zones_result(zones: Zones, encoded: Encoded, history: History) -> Result | 
     in_ns = history.times_are_ns
     if zones.finding is not None:
         finding = zones.finding
-        rule, key = finding.rule, encoded.keys[finding.key]
-        ops, because, sentence = explain.of_finding(finding, encoded, in_ns)
-        if rule == "chain-order" and any(op.f == "append" for op in ops):
-            rule = "append-order"
+        key = encoded.keys[finding.key]
+        rule, ops, because, sentence = explain.of_finding(finding, encoded, in_ns)
     else:
         direct: Direct = encoded.findings[0]
         rule, key = direct.rule, direct.key

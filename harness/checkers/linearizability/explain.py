@@ -21,6 +21,7 @@ RULES = {
     "read-from-future": "a value was read before the operation that produces it was even called",
     "chain-order": "an operation on an earlier value of a chain of compare-and-sets began after one on a later value ended",
     "append-order": "what was appended first stands behind what was appended after it",
+    "stale-list": "what had been appended, or read, before a read began is not in it",
     "overlapping-values": "each of two values must have been overwritten before the other was written",
     "stale-value": "a value was written and gone while another one, seen before and after, was in place",
     "failed-on-a-match": "a compare-and-set failed although it found what it expected",
@@ -54,23 +55,28 @@ def edge(earlier: Op | None, later: Op | None, how: str, in_ns: bool) -> str:
         return f"{one} comes before {two}: it returned at {end}, the other was called at {begin}"
     if how == "shown":
         return f"{one} comes before {two}: what was read holds the values in this order"
+    if how == "less":
+        what = f"what {two} held" if later is None or later.f != "append" else show_value(later.value)
+        return f"{one} comes before {two}: it does not hold {what}"
     if how == "chain":
         return f"{one} comes before {two}: the value of the second came out of that of the first by compare-and-set"
     return f"{one} comes before {two}: the second saw the value that the first produced"
 
 
-def of_finding(finding: Finding, encoded: Encoded, in_ns: bool) -> tuple[tuple[Op, ...], tuple[str, ...], str]:
-    """(operations, edges in prose, sentence) of a violation that the zones found."""
+def of_finding(finding: Finding, encoded: Encoded, in_ns: bool) -> tuple[str, tuple[Op, ...], tuple[str, ...], str]:
+    """(rule, operations, edges in prose, sentence) of a violation that the zones found."""
 
     def op_of(position: int) -> Op | None:
         return encoded.ops[position] if position >= 0 else None
 
     ops = tuple(encoded.ops[position] for position in finding.operations)[:MOST_OPERATIONS]
     rule = finding.rule
-    appended = rule == "chain-order" and any(op.f == "append" for op in ops)
-    if appended:
-        rule = "append-order"
-    edges = [(a, b, "shown" if appended and how == "chain" else how) for a, b, how in finding.edges]
+    edges = finding.edges
+    if rule == "chain-order" and any(op.f == "append" for op in ops):
+        late = op_of(edges[0][1])  # called after the other had returned, and yet on an earlier value
+        rule = "stale-list" if late is not None and late.f == "read" else "append-order"
+        chain = "less" if rule == "stale-list" else "shown"
+        edges = tuple((a, b, chain if how == "chain" else how) for a, b, how in edges)
     because = [edge(op_of(a), op_of(b), how, in_ns) for a, b, how in edges]
     values = [show_value(encoded.values[cluster]) for cluster in finding.clusters]
     if rule in ("overlapping-values", "stale-value"):
@@ -84,7 +90,7 @@ def of_finding(finding: Finding, encoded: Encoded, in_ns: bool) -> tuple[tuple[O
         because.append(f"nobody wrote {values[0]}, and it is not the first value")
     elif rule == "consumed-twice":
         because.append(f"both replaced {values[0]}, which was in place once")
-    return ops, tuple(because), sentence(rule, encoded.keys[finding.key], ops)
+    return rule, ops, tuple(because), sentence(rule, encoded.keys[finding.key], ops)
 
 
 def assumed(ops: Iterable[Op], in_ns: bool) -> tuple[str, ...]:

@@ -107,9 +107,11 @@ def show(op: Op) -> str:
 
 
 def show_value(value: Any) -> str:
-    """A value for readers."""
+    """A value for readers; a text in quotation marks, where its end could not be seen without them."""
     if value is None:
         return "nothing"
     if value is UNKNOWN:
         return "unknown"
+    if isinstance(value, str) and (not value or any(character.isspace() for character in value)):
+        return f'"{value}"'
     return str(value) if isinstance(value, (int, str)) else repr(value)

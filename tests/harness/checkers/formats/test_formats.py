@@ -197,6 +197,13 @@ def test_keys_in_the_value_or_in_a_field(tmp_path: Path) -> None:
         read_history(write(tmp_path / "bad.edn", EDN), key_field="value")
 
 
+def test_a_field_for_keys_that_no_operation_has_is_a_mistake(tmp_path: Path) -> None:
+    """Else two registers would be judged as one."""
+    for name, text, kind in (("h.edn", EDN, "edn"), ("h.log", LOG, "jepsen-log"), ("h.jsonl", NATIVE, "native")):
+        with pytest.raises(FormatError, match=f"no operation has a field 'kye' .*read as {kind}"):
+            check_file(write(tmp_path / name, text), key_field="kye")
+
+
 def test_reading_nothing_can_be_taken_loosely(tmp_path: Path) -> None:
     text = EDN.replace(":type :ok, :f :read, :value 3", ":type :ok, :f :read, :value nil") + "".join(
         f"{{:type :{type_}, :f :read, :value nil, :process 1}}\n" for type_ in ("invoke", "ok")

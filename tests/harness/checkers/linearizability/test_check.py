@@ -8,8 +8,9 @@ import pytest
 
 from harness.checkers.linearizability import search
 from harness.checkers.linearizability.check import Result, check, find_mistake
-from harness.checkers.linearizability.history import NEVER, UNKNOWN, History, Op
+from harness.checkers.linearizability.history import NEVER, UNKNOWN, History, Op, show
 from harness.checkers.linearizability.models import (
+    AppendList,
     CasRegister,
     Illegal,
     KeyValue,
@@ -79,6 +80,37 @@ def test_each_way_to_break_a_register(ops: list[Op], rule: str) -> None:
     assert 1 <= len(result.ops) <= 6
     assert result.sentence
     assert judge(*result.ops).legal is False, "the operations named must be enough to force the violation"
+
+
+def append(value: Any, call: int, ret: int = NEVER) -> Op:
+    return op("append", value, UNKNOWN, call, ret)
+
+
+@pytest.mark.parametrize("model", [AppendList, Text])
+@pytest.mark.parametrize(
+    ("texts", "rule", "told"),
+    [
+        (["a", "ab"], "stale-list", "it does not hold b"),
+        (["ab", "a"], "stale-list", "it does not hold b"),
+        (["ba"], "append-order", "what was read holds the values in this order"),
+    ],
+)
+def test_a_read_without_what_was_there_is_told_from_values_in_the_wrong_order(
+    model: type[Model], texts: list[str], rule: str, told: str
+) -> None:
+    reads = [read(text if model is Text else tuple(text), 4 + 2 * i, 5 + 2 * i) for i, text in enumerate(texts)]
+    result = judge(append("a", 0, 1), append("b", 2, 3), *reads, model=model())
+    assert result.legal is False
+    assert result.rule == rule
+    assert any(told in reason for reason in result.because), result.because
+    assert judge(*result.ops, model=model()).legal is False
+
+
+def test_a_text_is_shown_so_that_its_ends_can_be_seen() -> None:
+    assert show(append("x 1 y", 0, 1)) == 'append k "x 1 y" by client 0'
+    assert show(read("", 0, 1)) == 'read k -> "" by client 0'
+    assert show(read(None, 0, 1)) == "read k -> nothing by client 0"
+    assert show(read("x", 0, 1)) == "read k -> x by client 0"
 
 
 def test_a_pending_write_may_have_happened_late_or_never() -> None:
