@@ -135,6 +135,8 @@ def _print(result: CheckResult) -> None:
             if reason != mistake:
                 click.echo(f"  because {reason}")
         for name, value in violation.details.items():
+            if name == "possible_states":
+                continue  # the reasons go through them
             for one in value if isinstance(value, list) else [value]:
                 told = _operation(one) if isinstance(one, dict) and "process" in one else one
                 click.echo(f"  {name.replace('_', ' ')}: {told}")
@@ -157,10 +159,10 @@ def _operation(operation: dict[str, Any]) -> str:
         answer = f"from {operation['call']} to {ret}"
         if result == "unknown" and operation["f"] != "append":
             answer = f"reported as failed, {answer}"
-        if operation["f"] in ("read", "txn", "dequeue") or (
-            operation["f"] == "cas" and result != "unknown" and not result[0]
-        ):
+        if operation["f"] in ("read", "txn", "dequeue"):
             answer = f"-> {show_value(result)}, {answer}"
+        elif operation["f"] == "cas" and result != "unknown" and not result[0]:
+            answer = f"failed, found {show_value(result[1])}, {answer}"
     return f"[{operation['index']}] client {operation['process']}: {operation['f']}{key}{asked}  {answer}"
 
 

@@ -177,6 +177,6 @@ def of_search(
     if result.in_flight:
         because.append("in flight then, in any order or later: " + "; ".join(show(op) for op in result.in_flight[:10]))
     if result.used_pending:
-        because.append(f"up to {result.used_pending} operations without an answer were assumed to have happened")
+        because.append(f"assumed to have happened, of the operations without an answer: up to {result.used_pending}")
     where = "" if key is None else f"key {key}: "
     return tuple(because), f"{where}{RULES['no-state-left']}: {show(result.op)}"

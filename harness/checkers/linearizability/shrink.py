@@ -23,6 +23,8 @@ from harness.checkers.linearizability.explain import MOST_OPERATIONS
 from harness.checkers.linearizability.history import NEVER, UNKNOWN, History, Op, show
 from harness.checkers.linearizability.models import CasRegister, Model
 
+MOST_LISTED = 20
+"""Operations that force a violation are named in one line, if they are more than can be told one by one."""
 Judge = Callable[[list[Op]], bool]
 """Whether the operations are (still) illegal."""
 Removable = Callable[[list[Op]], set[int]]
@@ -74,13 +76,19 @@ def condensed(history: History, model: Model, result: Result) -> Result:
     """The same verdict, told by as few operations as can be had quickly.
 
     What the other engines find is minimal already. Of what the search finds, the history is shrunk; the result is then
-    about the smaller one, if it has at most six operations, and otherwise as it was.
+    about the smaller one, if it has at most six operations; otherwise they are only named.
     """
     if result.engine != "search":
         return result
     originals = {op.index: op for op in history.ops}
     ops, _, replacing = _reduced(history, model, result, 150, 20_000)
+    replaced: tuple[str, ...] = ()
+    if replacing is not None:
+        replaced = (f"what ended before {show(replacing)} was called does not matter: all of it was replaced",)
     if len(ops) > MOST_OPERATIONS:
+        if len(ops) <= MOST_LISTED:
+            listed = "; ".join(show(op) for op in sorted(ops, key=lambda op: op.call))
+            result.because += (f"these {len(ops)} operations force it together: {listed}", *replaced)
         return result
     # With their answers: the violation does not need all of them, but a reader should see what was recorded. Only what may
     # have happened before all was replaced is judged without: its answer is about a state that was left out.
@@ -91,8 +99,7 @@ def condensed(history: History, model: Model, result: Result) -> Result:
     if again.legal is not False:
         return result
     again.ops = tuple(sorted((originals[op.index] for op in small), key=lambda op: op.call))
-    if replacing is not None:
-        again.because += (f"what ended before {show(replacing)} was called does not matter: all of it was replaced",)
+    again.because += replaced
     again.stats = result.stats | {"shrunk_from": len(history.ops)}
     again.in_flight = result.in_flight
     return again

@@ -319,6 +319,14 @@ def test_what_a_violation_rests_on_is_kept_however_long_ago() -> None:
     assert [op.call for op in told.ops] == [0, 1, 3, 5, 7]
 
 
+def test_more_operations_than_can_be_told_one_by_one_are_named() -> None:
+    crashed = [cas(2, 1, 0), cas(2, 0, 1), cas(1, 3, 2), cas(3, 1, 3), cas(0, 2, 4)]
+    history = History([write(0, 5, 6), *crashed, write(2, 10, 11), cas(2, 1, 12, 13), read(0, 14, 15)])
+    told = condensed(history, CasRegister(), check(history, CasRegister()))
+    assert len(told.ops) == 1
+    assert any("these 8 operations force it together: cas k 2 to 1 (no answer)" in reason for reason in told.because)
+
+
 def test_only_an_illegal_history_is_shrunk() -> None:
     history = History([write(1, 0, 1)])
     with pytest.raises(ValueError, match="illegal"):
