@@ -87,8 +87,8 @@ class Node:
 
     def finish(self) -> None:
         """The end of a batch of events."""
-        self.flush()
-        self.rest()
+        self.agent.flush()
+        self.agent.rest()
         self.settle()
 
     def flush(self) -> None:
@@ -131,7 +131,7 @@ class Node:
         self.gate.release_durable()
         if self.gate.loopback:
             self._loop_back()
-        self.flush()
+        self.agent.flush()
         self.settle()
 
     def fail_sync(self, error: OSError) -> None:

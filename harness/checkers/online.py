@@ -212,7 +212,6 @@ class Promises:
         """Ballot -> acceptors (bits) whose promises its leader says it counted."""
         self.handlers: dict[str, Handler] = {
             "promised": self.on_promised,
-            "accepted": self.on_accepted,
             "recovered": self.on_recovered,
             "leader": self.on_leader,
         }
@@ -234,13 +233,12 @@ class Promises:
             )
         self._holds(agent, ballot)
 
-    def on_accepted(
-        self, agent: int, inc: int, time_ns: int, ballot: Ballot, slot: int, value: Any, extra: Any
-    ) -> None:
+    def voted(self, agent: int, inc: int, time_ns: int, ballot: Ballot, slot: int, value: Any) -> None:
+        """A vote is a promise too. ``Votes`` tells of it, unless it was cast in the very ballot that is promised."""
         if self.incarnation.get(agent) != inc:
             self._restarted(agent, inc)
         held = self.promise.get(agent, NO_BALLOT)
-        if ballot is held or ballot == held:
+        if ballot == held:
             return
         if ballot < held:
             self.sink.add(
@@ -314,7 +312,7 @@ class Promises:
 class _Tally:
     """The votes for one (ballot, slot)."""
 
-    __slots__ = ("ever", "held", "value")
+    __slots__ = ("durable", "ever", "held", "value")
 
     def __init__(self, value: Any) -> None:
         self.value = value
@@ -322,6 +320,8 @@ class _Tally:
         """Acceptors (bits) that cast this vote."""
         self.held = 0
         """The same, without those that have lost it since."""
+        self.durable = 0
+        """Acceptors (bits) whose vote has been synced: ``DurableVotes`` keeps it."""
 
 
 class Votes:
@@ -335,6 +335,8 @@ class Votes:
         self.slots: dict[int, dict[Ballot, _Tally]] = {}
         self.latest: dict[int, dict[int, Ballot]] = {agent: {} for agent in voters}
         """Acceptor -> slot above its floor -> ballot of the vote it holds."""
+        self.written: dict[int, list[_Tally]] = {agent: [] for agent in voters}
+        """Acceptor -> votes cast that no sync has begun to cover; ``DurableVotes`` takes them out."""
         self.floor: dict[int, int] = dict.fromkeys(voters, 0)
         """Acceptor -> slots up to this are known chosen there."""
         self.chosen: dict[int, Any] = {}
@@ -365,6 +367,9 @@ class Votes:
     def on_accepted(
         self, agent: int, inc: int, time_ns: int, ballot: Ballot, slot: int, value: Any, extra: Any
     ) -> None:
+        promises = self.promises
+        if promises.promise.get(agent) is not ballot or promises.incarnation.get(agent) != inc:
+            promises.voted(agent, inc, time_ns, ballot, slot, value)
         tallies = self.slots.get(slot)
         if tallies is None:
             tallies = self.slots[slot] = {}
@@ -382,6 +387,7 @@ class Votes:
         tally.ever |= bit
         tally.held |= bit
         latest[slot] = ballot
+        self.written[agent].append(tally)
         if len(tallies) > 1 and tally.held.bit_count() == self.quorum:
             self._quorum_now(tallies, agent, time_ns, ballot, slot, value)
 
@@ -634,10 +640,14 @@ class Told:
     def on_told_vote(
         self, agent: int, inc: int, time_ns: int, ballot: Ballot, slot: int, value: Any, extra: Any
     ) -> None:
-        if ballot > self.promises.get(agent, NO_BALLOT):
+        promised = self.promises.get(agent)
+        if promised is not ballot and (promised is None or ballot > promised):
             self.promises[agent] = ballot
-        told = self.votes.setdefault(agent, {})
-        if ballot > told.get(slot, NO_BALLOT):
+        told = self.votes.get(agent)
+        if told is None:
+            told = self.votes[agent] = {}
+        voted = told.get(slot)
+        if voted is None or ballot > voted:
             told[slot] = ballot
 
     def on_told_snapshot(
@@ -701,8 +711,9 @@ class Decisions:
     ``first``: handlers by kind, for who wants to hear only of the first ``chosen`` and the first ``applied`` of each slot.
     """
 
-    def __init__(self, sink: Sink, votes: Votes, first: Mapping[str, Handler]) -> None:
+    def __init__(self, sink: Sink, votes: Votes, durable: DurableVotes, first: Mapping[str, Handler]) -> None:
         self.sink = sink
+        self.durable = durable
         self.first_chosen: Handler = first.get("chosen", _ignore)
         self.first_applied: Handler = first.get("applied", _ignore)
         self.votes = votes
@@ -728,7 +739,11 @@ class Decisions:
             self.chosen[slot] = (value, agent, inc)
             self.votes.learned(agent, time_ns, ballot, slot, value)
             self.first_chosen(agent, inc, time_ns, ballot, slot, value, extra)
-        elif known[0] is not value and known[0] != value:
+            self.durable.learned(agent, time_ns, ballot, slot, value)
+            return
+        if slot in self.durable.unjudged:
+            self.durable.learned(agent, time_ns, ballot, slot, value)
+        if known[0] is not value and known[0] != value:
             self.votes.learned(agent, time_ns, ballot, slot, value)
             self._differs("decision/two-values", "learns", agent, inc, time_ns, slot, value, known)
 
@@ -844,11 +859,12 @@ class OnlineOracles:
         ballots = Ballots(sink)
         promises = Promises(sink, voters, quorum, ballots)
         votes = Votes(sink, voters, quorum, promises)
-        decisions = Decisions(sink, votes, first or {})
+        durable = DurableVotes(sink, votes)
+        decisions = Decisions(sink, votes, durable, first or {})
         self.position = decisions.position
         """Agent -> (incarnation, slot its state covers)."""
         self.handlers: dict[str, tuple[Handler, ...]] = {}
-        for oracle in (ballots, promises, votes, Told(sink, votes), decisions, DurableVotes(sink, voters, quorum)):
+        for oracle in (ballots, promises, votes, Told(sink, votes), decisions, durable):
             self.add(oracle.handlers)
 
     def add(self, handlers: Mapping[str, Handler]) -> None:

@@ -43,6 +43,7 @@ from paxos_impl.messages import (
     Accept,
     Accepted,
     AnyMessage,
+    Ballot,
     HeartbeatReply,
     Prepare,
     Promise,
@@ -164,6 +165,11 @@ class SimulatedWorld:
             self._handlers = self.oracles.handlers
         else:
             self._handlers = {kind: (handler,) for kind, handler in listeners.items()}
+        self._tells = {
+            message: self._tell_vote if kind == "told_vote" else self._tell
+            for message, kind in TOLD_KINDS.items()
+            if record or kind in self._handlers
+        }
         draw = Random(f"{plan.seed}/clients").random
         workload = MixedWorkload(plan.workload, Random(f"{plan.seed}/workload").random, "v")
         self.clients = OpenLoop(
@@ -393,18 +399,15 @@ class SimulatedWorld:
 
     def _send(self, process: SimulatedProcess, outbox: list[tuple[int, AnyMessage]]) -> None:
         send, sender = self.network.send, process.sender
-        if not self._watched:
-            for target, message in outbox:
-                if type(message) in TOLD_KINDS:
-                    self._tell(process, message)
-                send(sender, target, message)
-            return
+        tells = self._tells
         for target, message in outbox:
-            kind = SENT_KINDS.get(type(message))
-            if kind is not None and kind in self._watched:
-                self._trigger(process, kind, getattr(message, "slot", 0))
-            if type(message) in TOLD_KINDS:
-                self._tell(process, message)
+            if self._watched:
+                kind = SENT_KINDS.get(type(message))
+                if kind is not None and kind in self._watched:
+                    self._trigger(process, kind, getattr(message, "slot", 0))
+            tell = tells.get(type(message))
+            if tell is not None:
+                tell(process, message)
             send(sender, target, message)
 
     def _begin_sync(self, process: SimulatedProcess, node: Node) -> None:
@@ -414,30 +417,32 @@ class SimulatedWorld:
         if process.sync_extras_ns:
             latency_ns += sum(process.sync_extras_ns.values())
         process.blocked = disk.sync_blocks
-        self._note_disk(process, "sync_begun")
+        self._observed(process, "sync_begun")
         self.loop.at(self.loop.now_ns + latency_ns, self._end_sync, process, process.incarnation)
 
     def _tell(self, process: SimulatedProcess, message: Any) -> None:
         """Let the oracles know what an agent has told: from now on it must not forget it."""
         kind = TOLD_KINDS[type(message)]
-        slot = message.durable if kind == "told_snapshot" else getattr(message, "slot", 0)
-        extra = None
         if kind == "told_promise":
             told = [(vote.slot, vote.ballot, vote.chosen) for vote in message.votes]
-            slot, extra = message.start, [message.last, told]
-        for handler in self._handlers.get(kind, ()):
-            handler(process.id, process.incarnation, self.loop.now_ns, message.ballot, slot, None, extra)
-        if self.recording is not None:
-            rows = self.recording.events.setdefault((process.name, process.incarnation), [])
-            rows.append(AgentEvent(self.loop.now_ns, kind, message.ballot, slot, None, extra))
+            self._observed(process, kind, message.ballot, message.start, [message.last, told])
+        else:
+            self._observed(process, kind, message.ballot, message.durable)
 
-    def _note_disk(self, process: SimulatedProcess, kind: str) -> None:
-        """Let the oracles know what becomes of what was written."""
+    def _tell_vote(self, process: SimulatedProcess, message: Any) -> None:
+        """The same of the message that is told most."""
+        self._observed(process, "told_vote", message.ballot, message.slot)
+
+    def _observed(
+        self, process: SimulatedProcess, kind: str, ballot: Ballot = NO_BALLOT, slot: int = 0, extra: Any = None
+    ) -> None:
+        """What an agent did, as the world sees it: for the oracles and the record. The digest has it from elsewhere."""
         for handler in self._handlers.get(kind, ()):
-            handler(process.id, process.incarnation, self.loop.now_ns, NO_BALLOT, 0, None, None)
+            handler(process.id, process.incarnation, self.loop.now_ns, ballot, slot, None, extra)
         if self.recording is not None:
             rows = self.recording.events.setdefault((process.name, process.incarnation), [])
-            rows.append(AgentEvent(self.loop.now_ns, kind))
+            at_ns = self.loop.now_ns
+            rows.append(AgentEvent(at_ns, kind, None if ballot == NO_BALLOT else ballot, slot, None, extra))
 
     def _wake(self, process: SimulatedProcess, incarnation: int, at_ns: int) -> None:
         if process.incarnation != incarnation or not process.up or process.wake_ns != at_ns:
@@ -484,7 +489,7 @@ class SimulatedWorld:
         except OSError as error:
             node.fail_sync(error)
         else:
-            self._note_disk(process, "sync_ended")
+            self._observed(process, "sync_ended")
         if "synced" in self._watched:
             self._trigger(process, "synced", 0)
         node.end_sync(now_ns)
@@ -789,7 +794,7 @@ class SimulatedWorld:
         for agent in agents:
             process = self.processes[agent]
             process.die()
-            self._note_disk(process, "power_lost")
+            self._observed(process, "power_lost")
             lost = process.disk.power_cut(unsynced, Random(f"{seed}/power/{agent}").random)
             for name, count in lost.items():
                 counts[name] = counts.get(name, 0) + count
