@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+SHORT := --duration 350ms --settle 1300ms --clients 3 --rate 60 --keys 2
 
 .DEFAULT_GOAL := help
 .PHONY: help torture test test-slow check format gate baseline bench nightly power clean
@@ -52,9 +53,10 @@ bench: $(STAMP) ## measure speed side by side with other systems (about ten minu
 		echo "some systems to compare with could not be installed; going on without them"
 	@$(BIN)/python -m benchmarks
 
-nightly: $(STAMP) ## every recorded planted bug again, deep ones too, and ten thousand schedules of the unmodified code (hours)
+nightly: $(STAMP) ## every recorded planted bug again, deep ones too, and 110,000 schedules of the unmodified code (hours)
 	@$(BIN)/torture matrix --gate --deep --jobs $(JOBS)
 	@$(BIN)/torture simulate --runs 10000 --jobs $(JOBS) --seed "$$(date +%s)"
+	@$(BIN)/torture simulate --runs 100000 --jobs $(JOBS) --seed "$$(date +%s)" $(SHORT)
 
 power: $(STAMP) ## events to a kill: the portfolio against a Jepsen-style nemesis (about an hour)
 	@$(BIN)/torture matrix --power --write --budget 200 --trials 5 --jobs $(JOBS) --state store/power.jsonl

@@ -37,7 +37,7 @@ from harness.simulated_run import write_simulated_run
 from harness.store import environment, link_latest, new_run_directory, write_environment, write_plan
 from harness.time_limit import Hang, time_limit
 from nemesis.faults import target_class
-from nemesis.plan import Plan, Plant
+from nemesis.plan import Plan, Plant, Workload
 from nemesis.strategies import generate
 from nemesis.strategies.frame import Frame
 from paxos_impl.mutants.registry import carry
@@ -45,6 +45,7 @@ from paxos_impl.mutants.registry import carry
 BATCH = 2
 """Schedules a worker runs before it reports: with more, workers stand idle at the end while the last one finishes its batch."""
 RERUN_ONE_IN = 100
+DIGEST_BYTES = 16
 HANG_S = 60.0
 """A schedule that takes longer than this in real time hangs."""
 WORKER_BYTES = 4 << 30
@@ -60,13 +61,21 @@ class Task(msgspec.Struct, frozen=True):
     nodes: int | None = None
     mutant: Plant | None = None
     plan: Plan | None = None
+    duration_ns: int | None = None
+    settle_ns: int | None = None
+    workload: Workload | None = None
 
     def make_plan(self) -> Plan:
         if self.plan is not None:
             return self.plan
         base = Plan(mutant=self.mutant)
+        if self.settle_ns is not None:
+            base = msgspec.structs.replace(base, settle_ns=self.settle_ns)
         deployment: Any = self.deployment
-        return generate(self.strategy, self.seed, Frame(base=base, deployment=deployment, nodes=self.nodes))
+        frame = Frame(
+            base, deployment=deployment, nodes=self.nodes, duration_ns=self.duration_ns, workload=self.workload
+        )
+        return generate(self.strategy, self.seed, frame)
 
 
 class RunRow(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -111,6 +120,8 @@ class CampaignResult(msgspec.Struct):
     directory: str
     cells: dict[str, int] = {}
     """``kind target`` -> how many faults were planned."""
+    digest: str = ""
+    """Of the digests of all runs, in whatever order they ended: the same schedules on the same code give it again."""
 
     @property
     def verdict(self) -> Verdict:
@@ -239,10 +250,16 @@ class CampaignState:
         self.cells: Counter[str] = Counter()
         self.first: dict[str, tuple[Task, RunRow]] = {}
         """Rule -> the first run that broke it."""
+        self._digests = 0
 
     @property
     def wall_s(self) -> float:
         return time.monotonic() - self.started_s
+
+    @property
+    def digest(self) -> str:
+        """A sum, so that the order in which the runs end does not matter."""
+        return (self._digests % (1 << 8 * DIGEST_BYTES)).to_bytes(DIGEST_BYTES).hex()
 
     def add(self, task: Task, row: RunRow) -> None:
         self.runs += 1
@@ -250,6 +267,8 @@ class CampaignState:
         self.commands += row.commands
         self.by_strategy[row.strategy] += 1
         self.cells.update(row.cells)
+        one = f"{row.strategy}/{row.seed}/{row.digest}".encode()
+        self._digests += int.from_bytes(hashlib.blake2b(one, digest_size=DIGEST_BYTES).digest())
         if row.rule:
             self.failures += 1
             self.by_rule[row.rule] += 1
@@ -293,6 +312,7 @@ def run_campaign(
         dict(state.by_strategy),
         str(directory),
         dict(state.cells),
+        state.digest,
     )
     (directory / "campaign.json").write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=2))
     link_latest(store / name, directory)

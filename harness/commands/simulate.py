@@ -24,6 +24,7 @@ from harness.commands.options import (
 
 if TYPE_CHECKING:
     from harness.campaign import CampaignResult, CampaignState
+    from nemesis.plan import Workload
 
 PLAIN_EVERY_S = 5.0
 REPORTS_AT_MOST = 10
@@ -46,6 +47,11 @@ REPORTS_AT_MOST = 10
 @click.option("--jobs", type=click.IntRange(1), default=None, help="Worker processes.  [default: one a core]")
 @click.option("--hang", type=Duration(), help="A schedule that takes longer is a finding.  [default: 60s]")
 @click.option("--nodes", type=click.IntRange(1, 15), help="Replicas, or acceptors.  [default: drawn, 3 or 5]")
+@click.option("--duration", type=Duration(), help="Load and faults of each schedule.  [default: drawn, 1s to 3s]")
+@click.option("--settle", type=Duration(), help="What each schedule may take to recover.  [default: 2s]")
+@click.option("--clients", type=click.IntRange(1, 10_000), help="Logical clients.  [default: drawn, 1 to 8]")
+@click.option("--rate", type=click.FloatRange(min=0), help="Operations a second intended.  [default: drawn, 50 to 400]")
+@click.option("--keys", type=click.IntRange(1, 100_000), help="Keys of each kind.  [default: drawn, 1 to 5]")
 @click.option(
     "--lockstep",
     type=click.IntRange(0),
@@ -65,6 +71,11 @@ def command(
     jobs: int | None,
     hang: int | None,
     nodes: int | None,
+    duration: int | None,
+    settle: int | None,
+    clients: int | None,
+    rate: float | None,
+    keys: int | None,
     lockstep: int,
     cluster: str | None,
     deployment: str | None,
@@ -83,7 +94,15 @@ def command(
     from paxos_impl.mutants.registry import files_of
 
     count = runs if runs is not None else (None if length is not None else 1000)
-    tasks = seeds(strategy, seed, count, deployment=deployment, nodes=nodes, mutant=plant_of(mutant))
+    fields = {
+        "deployment": deployment,
+        "nodes": nodes,
+        "mutant": plant_of(mutant),
+        "duration_ns": duration,
+        "settle_ns": settle,
+        "workload": _workload({"clients": clients, "rate": rate, "keys": keys}),
+    }
+    tasks = seeds(strategy, seed, count, **fields)
     watch = None if as_json else _Watch(count, None if length is None else length / 1e9)
     try:
         result = run_campaign(
@@ -104,8 +123,7 @@ def command(
     warnings = [*render_campaign(Path(result.directory), kept), *index_store(store)]
     confirmed = []
     if lockstep and not result.interrupted:
-        first = seeds(strategy, seed, lockstep, deployment=deployment, nodes=nodes, mutant=plant_of(mutant))
-        confirmed = confirm_in_lockstep(first)
+        confirmed = confirm_in_lockstep(seeds(strategy, seed, lockstep, **fields))
     if as_json:
         emit(_summary(result) | {"confirmed_in_lockstep": len(confirmed), "warnings": warnings})
     else:
@@ -115,6 +133,14 @@ def command(
         if confirmed:
             click.echo(f"lockstep   {len(confirmed)} of the plans ran on real processes too: equal digests")
     return result.exit_code
+
+
+def _workload(asked: dict[str, Any]) -> Workload | None:
+    """If nothing is asked for, each schedule draws its own."""
+    from nemesis.plan import Workload
+
+    given = {name: value for name, value in asked.items() if value is not None}
+    return Workload(settle_rate=0.25, **given) if given else None
 
 
 class _Watch:
@@ -165,6 +191,7 @@ def _summary(result: CampaignResult) -> dict[str, Any]:
         "commands": result.commands,
         "failures": result.failures,
         "reruns_equal": result.reruns,
+        "digest": result.digest,
         "wall_s": result.wall_s,
         "interrupted": result.interrupted,
         "strategies": result.strategies,
@@ -189,7 +216,7 @@ def _print(result: CampaignResult) -> None:
     else:
         click.secho(f"? INCONCLUSIVE  {cut}{result.runs} schedules, no violation", fg="yellow", bold=True)
     click.echo(f"  {result.events:,} events, {result.commands:,} commands in {result.wall_s:.1f} s ({rate})")
-    click.echo(f"  {result.reruns} schedules were run twice: equal digests")
+    click.echo(f"  {result.reruns} schedules were run twice: equal digests; digest of all: {result.digest}")
     for one in itertools.islice(result.clusters, 10):
         click.echo(f"  {one.count:5} × {one.rule}")
         click.echo(f"          first: seed {one.first.seed}, {one.first.strategy}: {one.first.sentence}")

@@ -126,14 +126,19 @@ def test_a_campaign_stores_a_row_a_run_and_a_summary(tmp_path: Path) -> None:
     assert (tmp_path / "campaign" / "latest").resolve() == Path(result.directory)
 
 
-def test_rows_do_not_depend_on_the_number_of_jobs(tmp_path: Path) -> None:
-    alone, together = (
-        sorted(
-            rows_of(run_campaign(seeds("calm", 0, 4), store=tmp_path, jobs=jobs).directory), key=lambda row: row.seed
-        )
-        for jobs in (1, 2)
-    )
-    assert alone == together
+def test_rows_and_digest_do_not_depend_on_the_number_of_jobs(tmp_path: Path) -> None:
+    alone, together = (run_campaign(seeds("calm", 0, 4), store=tmp_path, jobs=jobs) for jobs in (1, 2))
+    rows = [sorted(rows_of(one.directory), key=lambda row: row.seed) for one in (alone, together)]
+    assert rows[0] == rows[1]
+    assert alone.digest == together.digest
+    other = run_campaign(seeds("calm", 1, 4), store=tmp_path, jobs=1)
+    assert other.digest != alone.digest
+
+
+def test_what_is_not_to_be_drawn_is_given() -> None:
+    load = Workload(clients=3, rate=60.0, keys=2)
+    plan = Task("portfolio", 1, duration_ns=350_000_000, settle_ns=1_300_000_000, workload=load).make_plan()
+    assert (plan.duration_ns, plan.settle_ns, plan.workload) == (350_000_000, 1_300_000_000, load)
 
 
 def test_failures_are_clustered_and_the_first_of_each_kind_is_kept_and_judged(tmp_path: Path) -> None:
