@@ -11,6 +11,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import wait
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import msgspec
 
 from benchmarks.measure import Report, Table, busy_share
 from benchmarks.peers import PeerFailed
-from harness.campaign import run_campaign, seeds
+from harness.campaign import local_executor, run_campaign, seeds
 from harness.worlds.lockstep.world import run_in_lockstep
 from harness.worlds.simulated.world import SimulatedRun, SimulatedWorld
 from nemesis.plan import SECOND, Plan, Workload
@@ -33,6 +34,7 @@ SCHEDULES, QUICK_SCHEDULES = 60, 10
 DURATION_NS = 3 * SECOND
 STRATEGY = "fast_uniform"
 SMALL_WINDOWS = (2, 1)
+PLAIN_STEPS = 5_000_000
 GOALS = {"events": 200_000, "commands": 12_000, "digest": 0.2, "oracles": 0.15, "jobs": 1.8, "lockstep": 3_000}
 
 Say = Callable[[str], None]
@@ -107,7 +109,8 @@ def report(quick: bool, say: Say) -> Report:
     say(f"one core: {whole.events_per_s:,.0f} events/s, {whole.commands_per_s:,.0f} commands/s")
     schedules = schedule_costs(QUICK_SCHEDULES if quick else SCHEDULES)
     speed_up, rates = jobs_speed_up(QUICK_CAMPAIGN_RUNS if quick else CAMPAIGN_RUNS)
-    say(f"two jobs: {speed_up:.2f} times one")
+    plain = plain_speed_up()
+    say(f"two jobs: {speed_up:.2f} times one (plain loops: {plain:.2f})")
     lockstep, equal, plans = lockstep_rate(QUICK_LOCKSTEP_PLANS if quick else LOCKSTEP_PLANS)
     say(f"lockstep: {lockstep:,.0f} events/s")
     digest = 1 - costs["without the digest"].event_us / whole.event_us
@@ -142,6 +145,7 @@ def report(quick: bool, say: Say) -> Report:
             f"≥ {GOALS['jobs']:g} ×",
             "yes" if speed_up >= GOALS["jobs"] else "no",
         ),
+        ("the same of two plain loops: the machine's limit", f"{plain:.2f} ×", "", ""),
         _goal("lockstep, events a second", lockstep, f"≥ {GOALS['lockstep']:,}", GOALS["lockstep"]),
     )
     notes = (
@@ -159,6 +163,7 @@ def report(quick: bool, say: Say) -> Report:
         "layers": {name: msgspec.to_builtins(cost) for name, cost in costs.items()},
         "schedule_s": schedules,
         "schedules_per_s": rates,
+        "plain_speed_up": plain,
         "lockstep_events_per_s": lockstep,
     }
     return Report(tables, numbers)
@@ -224,6 +229,22 @@ def jobs_speed_up(runs: int) -> tuple[float, dict[str, list[float]]]:
             result = run_campaign(seeds(STRATEGY, 0, runs), store=Path(store), jobs=jobs)
             rates[str(jobs)].append(result.runs / result.wall_s)
     return statistics.fmean(rates["2"]) / statistics.fmean(rates["1"]), rates
+
+
+def plain_speed_up() -> float:
+    """The same of loops that share nothing, not even memory: what this machine's two cores are worth together."""
+    rates: dict[int, list[float]] = {1: [], 2: []}
+    with local_executor(2) as executor:
+        for jobs in (1, 2, 2, 1):
+            began = time.perf_counter()
+            for _ in range(4):
+                wait([executor.submit(_plain_loop) for _ in range(jobs)])
+            rates[jobs].append(4 * jobs / (time.perf_counter() - began))
+    return statistics.fmean(rates[2]) / statistics.fmean(rates[1])
+
+
+def _plain_loop() -> int:
+    return sum(number & 7 for number in range(PLAIN_STEPS))
 
 
 def lockstep_rate(count: int) -> tuple[float, int, int]:
