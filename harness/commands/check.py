@@ -148,11 +148,11 @@ def _print(result: CheckResult) -> None:
 
 def _operation(operation: dict[str, Any]) -> str:
     """One line: where it stands in the history, who asked for what and when, and the answer."""
-    from harness.checkers.linearizability.history import show_value
+    from harness.checkers.linearizability.history import freeze, show_value
 
     key = "" if operation["key"] is None else f" {operation['key']}"
     value, result, ret = operation["value"], operation["result"], operation["ret"]
-    asked = "" if value is None else f" {show_value(value)}"
+    asked = "" if value is None else f" {show_value(freeze(value))}"
     if ret is None:
         answer = f"no answer, called at {operation['call']}"
     else:
@@ -160,9 +160,9 @@ def _operation(operation: dict[str, Any]) -> str:
         if result == "unknown" and operation["f"] != "append":
             answer = f"reported as failed, {answer}"
         if operation["f"] in ("read", "txn", "dequeue"):
-            answer = f"-> {show_value(result)}, {answer}"
+            answer = f"-> {show_value(freeze(result))}, {answer}"
         elif operation["f"] == "cas" and result != "unknown" and not result[0]:
-            answer = f"failed, found {show_value(result[1])}, {answer}"
+            answer = f"failed, found {show_value(freeze(result[1]))}, {answer}"
     return f"[{operation['index']}] client {operation['process']}: {operation['f']}{key}{asked}  {answer}"
 
 

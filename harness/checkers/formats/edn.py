@@ -13,8 +13,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from harness.checkers.formats.events import ALIASES, Event, FormatError, checked_type
-from harness.checkers.linearizability.history import freeze
+from harness.checkers.formats.events import ALIASES, Event, FormatError, checked_type, is_transaction
+from harness.checkers.linearizability.history import Truth, freeze
 
 PIECE = 1 << 20
 _TOKEN = re.compile(r'#\{|#_|[{}\[\]()]|"(?:[^"\\]|\\.)*"?|;[^\n]*|\\.[^\s,{}\[\]()";]*|[^\s,{}\[\]()";\\]+', re.DOTALL)
@@ -41,7 +41,7 @@ class _Bad(Exception):
         self.token = token
 
 
-_atoms: dict[str, Any] = {"nil": None, "true": True, "false": False}
+_atoms: dict[str, Any] = {"nil": None, "true": Truth.TRUE, "false": Truth.FALSE}
 
 
 def _atom(token: str) -> Any:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from harness.checkers.linearizability.history import NEVER, UNKNOWN, History, Op, freeze
+from harness.checkers.linearizability.history import NEVER, UNKNOWN, History, Op, freeze, show_value
 
 Fails = Literal["did-not-happen", "differed"]
 """What a failed compare-and-set means: it surely did not run, or it ran and found another value."""
@@ -200,7 +200,7 @@ def _loose(steps: Any) -> Any:
 def _split(event: Event, path: Path | str) -> tuple[Any, Any]:
     """``[key value]`` apart."""
     if not isinstance(event.value, tuple) or len(event.value) != 2:
-        raise FormatError(path, event.line, f"expected [key value] as the value, found {event.value!r}")
+        raise FormatError(path, event.line, f"expected [key value] as the value, found {show_value(event.value)}")
     return event.value[0], event.value[1]
 
 
@@ -218,4 +218,4 @@ def checked_type(type_: str, path: Path | str, line: int) -> str:
 
 
 def frozen(value: Any) -> Any:
-    return value if value is None or isinstance(value, (int, str)) else freeze(value)
+    return value if value is None or type(value) in (int, str) else freeze(value)

@@ -88,9 +88,20 @@ def of_finding(finding: Finding, encoded: Encoded, in_ns: bool) -> tuple[str, tu
         because.append(f"but the chain of compare-and-sets leads from {one} back to before {two}: impossible")
     elif rule in ("phantom-read", "phantom-source"):
         because.append(f"nobody wrote {values[0]}, and it is not the first value")
+        because += _of_other_type(finding.clusters[0], encoded)
     elif rule == "consumed-twice":
         because.append(f"both replaced {values[0]}, which was in place once")
     return rule, ops, tuple(because), sentence(rule, encoded.keys[finding.key], ops)
+
+
+def _of_other_type(cluster: int, encoded: Encoded) -> list[str]:
+    """Whether the same was written as a number and is told as a text, or as a keyword, or the other way."""
+    value, key_of = encoded.values[cluster], encoded.columns.key_of
+    plain = str(value).removeprefix(":")
+    for number, other in enumerate(encoded.values):
+        if other != value and str(other).removeprefix(":") == plain and key_of[number] == key_of[cluster]:
+            return [f"{other!r} was written, and is told as {value!r}: does the client keep the type?"]
+    return []
 
 
 def assumed(ops: Iterable[Op], in_ns: bool) -> tuple[str, ...]:

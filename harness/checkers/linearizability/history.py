@@ -32,6 +32,9 @@ class Unknown(Enum):
         return "unknown"
 
 
+MOST_SHOWN = 200
+"""Characters of a value that are shown to readers."""
+
 UNKNOWN: Final = Unknown.UNKNOWN
 
 
@@ -72,6 +75,21 @@ class History(msgspec.Struct):
         )
 
 
+class Truth(Enum):
+    """A frozen ``true`` or ``false``: Python's would equal 1 and 0."""
+
+    FALSE = False
+    TRUE = True
+
+    def __bool__(self) -> bool:
+        return bool(self.value)
+
+    def __repr__(self) -> str:
+        return self.name.lower()
+
+    __str__ = __repr__
+
+
 def freeze(value: Any) -> Any:
     """A hashable stand-in that is equal exactly for equal values."""
     if isinstance(value, (list, tuple)):
@@ -80,7 +98,7 @@ def freeze(value: Any) -> Any:
         return tuple(sorted(((freeze(k), freeze(v)) for k, v in value.items()), key=repr))
     if isinstance(value, (set, frozenset)):
         return frozenset(freeze(item) for item in value)
-    return value
+    return Truth(value) if isinstance(value, bool) else value
 
 
 def by_key(ops: Iterable[Op]) -> dict[Any, list[Op]]:
@@ -112,6 +130,16 @@ def show_value(value: Any) -> str:
         return "nothing"
     if value is UNKNOWN:
         return "unknown"
+    text = _text(value)
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}… ({len(text)} characters)"
+
+
+def _text(value: Any) -> str:
+    """Lists as ``[1 2]``, sets as ``{1 2}``, as histories write them."""
+    if isinstance(value, tuple):
+        return f"[{' '.join(map(_text, value))}]"
+    if isinstance(value, frozenset):
+        return f"{{{' '.join(sorted(map(_text, value)))}}}"
     if isinstance(value, str) and (not value or any(character.isspace() for character in value)):
         return f'"{value}"'
-    return str(value) if isinstance(value, (int, str)) else repr(value)
+    return "nil" if value is None else str(value)

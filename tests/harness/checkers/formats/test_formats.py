@@ -383,6 +383,17 @@ def test_keys_in_values_without_a_read(tmp_path: Path) -> None:
     assert {op.key for op in read_history(pairs).ops} == {None}
 
 
+def test_true_and_one_differ(tmp_path: Path) -> None:
+    edn_lines = "{:process 1, :type :%s, :f :%s, :value %s}"
+    for told, verdict in (("true", Verdict.PASS), ("1", Verdict.FAIL)):
+        rows = [("invoke", "write", "true"), ("ok", "write", "true"), ("invoke", "read", "nil"), ("ok", "read", told)]
+        assert check_file(write(tmp_path / "h.edn", "\n".join(edn_lines % row for row in rows))).verdict is verdict
+        lines = [json.dumps({"process": 1, "type": t, "f": f, "value": parse_init(v)}) for t, f, v in rows]
+        assert check_file(write(tmp_path / "h.jsonl", "\n".join(lines) + "\n")).verdict is verdict
+    locked = "\n".join(edn_lines % (t, "cas", "[false true]") for t in ("invoke", "ok"))
+    assert check_file(write(tmp_path / "h.edn", locked), init=parse_init("false")).verdict is Verdict.PASS
+
+
 def test_models_that_do_not_fit(tmp_path: Path) -> None:
     path = write(tmp_path / "h.edn", EDN)
     with pytest.raises(ValueError, match="unknown model 'regster'"):

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from harness.checkers.linearizability import search
-from harness.checkers.linearizability.check import Result, check, find_mistake
-from harness.checkers.linearizability.history import NEVER, UNKNOWN, History, Op, show
+from harness.checkers.linearizability.check import Result, check, find_mistake, relaxed
+from harness.checkers.linearizability.history import NEVER, UNKNOWN, History, Op, freeze, show, show_value
 from harness.checkers.linearizability.models import (
     AppendList,
     CasRegister,
@@ -275,6 +275,26 @@ def test_a_timeout_reported_as_a_failure_is_suspected() -> None:
     assert "timeout" in mistake
     honest = History([write(1, 0, 1), read(3, 4, 5)], [write(2, 2, 3)])
     assert find_mistake(honest, CasRegister(), check(honest, CasRegister())) == ""
+
+
+def test_a_value_that_comes_back_as_another_type_is_pointed_at() -> None:
+    result = judge(write(8, 0, 1), read("8", 2, 3))
+    assert result.rule == "phantom-read"
+    assert "keep the type" in result.because[-1]
+    assert "keep the type" not in judge(write(8, 0, 1), read(9, 2, 3)).because[-1]
+    assert "keep the type" not in judge(write(8, 0, 1, key="x"), read("8", 2, 3, key="y")).because[-1]
+
+
+def test_true_is_not_one() -> None:
+    assert freeze([1, 0]) != freeze([True, False])
+    assert judge(write(freeze(1), 0, 1), read(freeze(True), 2, 3)).legal is False
+    assert judge(write(freeze(True), 0, 1), read(freeze(True), 2, 3)).legal is True
+
+
+def test_long_values_are_cut_for_readers() -> None:
+    assert show_value(freeze([":r", None, [1, True], {"b": 2}])) == "[:r nil [1 true] [[b 2]]]"
+    assert show_value(frozenset({3, 1})) == "{1 3}"
+    assert len(show_value(tuple(range(1000)))) < 250
 
 
 def noisy() -> History:
