@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,9 +21,11 @@ Format = Literal["auto", "native", "edn", "jepsen-log"]
 FORMATS = ("native", "edn", "jepsen-log")
 
 LOOK_AT = 200
-"""Events that are looked at to tell whether values bear keys."""
+"""Events that are looked at to tell whether values bear keys; more, if nothing is asked in them (see ``begin``)."""
 _ASKING = frozenset({"read", "dequeue", "acquire", "release"})
 """Functions that are asked with no value."""
+_TELLING = _ASKING | {"cas", "txn"}
+"""Functions whose invocations tell whether values bear keys."""
 _NO_VALUE = (None, (None, None))
 
 
@@ -31,9 +33,7 @@ def values_bear_keys(events: Sequence[Event]) -> bool:
     """Whether these values can only be ``[key value]``: all that is asked are pairs, reads with a pair that holds nothing, or
     else compare-and-sets with ``[key [expected new]]``."""
     asked = [event for event in events if event.type == "invoke"]
-    if not all(
-        isinstance(e.value, tuple) and len(e.value) == 2 and e.value[0] is not None and e.key is None for e in asked
-    ):
+    if not all(map(_may_bear_key, asked)):
         return False
     plain = [event.value for event in asked if event.f in _ASKING]
     if plain:
@@ -42,6 +42,23 @@ def values_bear_keys(events: Sequence[Event]) -> bool:
     return bool(sets) and all(
         isinstance(value, tuple) and len(value) == 2 and not isinstance(key, tuple) for key, value in sets
     )
+
+
+def _may_bear_key(event: Event) -> bool:
+    return isinstance(event.value, tuple) and len(event.value) == 2 and event.value[0] is not None and event.key is None
+
+
+def begin(events: Iterator[Event]) -> list[Event]:
+    """The events that tell whether values bear keys: the first ones, and if these could be ``[key value]`` but nothing is
+    asked in them, all up to the first that asks (a test of sets may read only at its end)."""
+    first = list(itertools.islice(events, LOOK_AT))
+    asked = [event for event in first if event.type == "invoke"]
+    if all(_may_bear_key(event) and event.f not in _TELLING for event in asked):
+        for event in events:
+            first.append(event)
+            if event.type == "invoke" and (event.f in _TELLING or not _may_bear_key(event)):
+                break
+    return first
 
 
 def sniff(path: Path) -> Format:
@@ -94,7 +111,7 @@ def read_history(
             events = edn.events(file, path, notes, field)
         else:
             events, default = jepsen_log.events(file, path, notes), "differed"
-        first = list(itertools.islice(events, LOOK_AT))
+        first = begin(events)
         if not first:
             raise FormatError(path, 1, f"no operation of a client in it (read as {kind})")
         times = kind == "native" and first[0].time is not None

@@ -383,6 +383,21 @@ def test_keys_in_values_without_a_read(tmp_path: Path) -> None:
     assert {op.key for op in read_history(pairs).ops} == {None}
 
 
+def test_keys_in_values_of_a_history_that_reads_only_at_its_end(tmp_path: Path) -> None:
+    adds = [f"{{:process 0, :type :{kind}, :f :add, :value [k {i}]}}" for i in range(150) for kind in ("invoke", "ok")]
+    end = [
+        "{:process 0, :type :invoke, :f :read, :value [k nil]}",
+        f"{{:process 0, :type :ok, :f :read, :value [k [{' '.join(map(str, range(150)))}]]}}",
+    ]
+    path = write(tmp_path / "h.edn", "\n".join(adds + end))
+    assert {op.key for op in read_history(path).ops} == {"k"}
+    assert check_file(path).verdict is Verdict.PASS
+    path = write(tmp_path / "h.edn", "\n".join(adds[2:] + end))
+    assert check_file(path).verdict is Verdict.FAIL
+    whole = [line.replace("[k nil]", "nil") for line in end]
+    assert {op.key for op in read_history(write(tmp_path / "h.edn", "\n".join(adds + whole))).ops} == {None}
+
+
 def test_true_and_one_differ(tmp_path: Path) -> None:
     edn_lines = "{:process 1, :type :%s, :f :%s, :value %s}"
     for told, verdict in (("true", Verdict.PASS), ("1", Verdict.FAIL)):
