@@ -27,7 +27,7 @@ def may_be(state: Any, value: Any) -> bool:
 
 
 class CasRegister(Model):
-    """A register of one value: read, write, compare-and-set; delete writes the tombstone it carries."""
+    """A register of one value: read, write, compare-and-set; delete writes the tombstone it carries, or nothing."""
 
     name = "cas-register"
     about = "a register: read, write, cas [expected new]; delete writes a tombstone"
@@ -240,5 +240,7 @@ def is_list(state: Any) -> bool:
 
 
 def tombstone(identity: Any) -> Any:
-    """What a delete leaves, frozen."""
+    """What a delete leaves, frozen; one without an identity leaves nothing."""
+    if identity is None:
+        return None
     return freeze({"tombstone": identity})

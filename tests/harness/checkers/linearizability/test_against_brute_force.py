@@ -43,6 +43,19 @@ def ask_transaction(draw: random.Random, i: int) -> tuple[str, Any]:
     return f, tuple(steps)
 
 
+def ask_appends(draw: random.Random, i: int) -> tuple[str, Any]:
+    steps = []
+    for key in draw.sample("abx", draw.randrange(1, 3)):
+        kind = draw.choice(["read", "append", "append", "write" if key == "x" else "read"])
+        steps.append((kind, key, {"read": None, "append": i, "write": (i,)}[kind]))
+    return "txn", tuple(steps)
+
+
+def ask_deletes(draw: random.Random, i: int) -> tuple[str, Any]:
+    f = draw.choice(["read", "read", "write", "delete"])
+    return f, {"read": None, "write": i, "delete": None}[f]
+
+
 def ask_lock(draw: random.Random, i: int) -> tuple[str, Any]:
     return draw.choice(["acquire", "release"]), None
 
@@ -77,6 +90,7 @@ CASES: list[tuple[str, Asks]] = [
     ("cas-register", ask_few_values),
     ("cas-register", ask_unique_values),
     ("kv", ask_list),
+    ("kv", ask_deletes),
     ("multi-register", ask_transaction),
     ("mutex", ask_lock),
     ("append-list", ask_list),

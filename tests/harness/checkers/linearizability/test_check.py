@@ -277,6 +277,12 @@ def test_a_timeout_reported_as_a_failure_is_suspected() -> None:
     assert find_mistake(honest, CasRegister(), check(honest, CasRegister())) == ""
 
 
+def test_a_delete_without_an_identity_leaves_nothing() -> None:
+    ops = [write("a", 0, 1), op("delete", None, None, 2, 3)]
+    assert judge(*ops, read(None, 4, 5), model=KeyValue()).legal is True
+    assert judge(*ops, read("a", 4, 5), model=KeyValue()).legal is False
+
+
 def test_a_value_that_comes_back_as_another_type_is_pointed_at() -> None:
     result = judge(write(8, 0, 1), read("8", 2, 3))
     assert result.rule == "phantom-read"
