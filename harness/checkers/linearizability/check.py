@@ -242,16 +242,32 @@ def relaxed(history: History, *, only: Op | None = None) -> History:
 def find_mistake(history: History, model: Model, result: Result, *, steps: int = 200_000) -> str:
     """If an illegal history becomes legal when failures count as unknown: which operation was probably a timeout.
 
-    "" if not. Only the failures on the violated key are tried one by one, at most 50.
+    "" if not. Only the failures on the violated key are tried one by one, the last before the violation first, at most 50.
+    ``steps`` bounds all searches together.
     """
     part = history.only(result.key) if model.keyed else history
-    changing = [op for op in part.failed if op.f not in model.queries]
-    if not changing or check(relaxed(part), model, steps=steps).legal is not True:
+    last = max((op.ret for op in result.ops if not op.pending), default=NEVER)
+    changing = [op for op in part.failed if op.f not in model.queries and op.call < last]
+    left = steps
+
+    def legal(only: Op | None) -> bool | None:
+        nonlocal left
+        found = check(relaxed(part, only=only), model, steps=left)
+        left -= left if found.legal is None else found.stats.get("search_steps", 0)
+        return found.legal
+
+    if not changing or not legal(None):
         return ""
-    for op in sorted(changing, key=lambda op: (op not in result.ops, op.index))[:50]:
-        if check(relaxed(part, only=op), model, steps=steps).legal:
+    several = True
+    for op in sorted(changing, key=lambda op: (op not in result.ops, -op.index))[:50]:
+        alone = legal(op)
+        if alone:
             return (
                 f"if {show(op)} (operation {op.index}) was a timeout and not a failure, the history is legal: "
                 "does the client report timeouts as failures?"
             )
-    return "if several failures were timeouts, the history is legal: does the client report timeouts as failures?"
+        if alone is None:
+            several = False
+            break
+    which = "several failures" if several else "one or more of the failures"
+    return f"if {which} were timeouts, the history is legal: does the client report timeouts as failures?"

@@ -6,6 +6,7 @@ or which values it cannot have been (``Not``), until an answer or a write settle
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -201,6 +202,35 @@ class MultiRegister(Model):
         steps = op.value if op.result in (None, UNKNOWN) else op.result
         return all(str(step[0]).removeprefix(":") in _READS for step in steps or ())
 
+    def dead_ends(self, ops: Sequence[Op]) -> Callable[[Any], bool] | None:
+        """A register that only grows (is read and appended to) begins with the longest list that was read, or that with it."""
+        longest: dict[Any, tuple[Any, ...]] = {}
+        other: set[Any] = set()
+        for op in ops:
+            for f, key, *told in (op.value if op.result in (None, UNKNOWN) else op.result) or ():
+                kind = str(f).removeprefix(":")
+                if kind not in _READS:
+                    if kind != "append":
+                        other.add(key)
+                elif op.result not in (None, UNKNOWN) and told and isinstance(told[0], tuple):
+                    longest[key] = max(longest.get(key, ()), told[0], key=len)
+        if self.any_first:
+            return None
+        grows = {key: values for key, values in longest.items() if values and key not in other}
+        if not grows:
+            return None
+
+        def dead(state: Any) -> bool:
+            for key, held in state:
+                seen = grows.get(key)
+                if seen is not None and isinstance(held, tuple):
+                    shorter = min(len(held), len(seen))
+                    if held[:shorter] != seen[:shorter]:
+                        return True
+            return False
+
+        return dead
+
     def step(self, state: Any, op: Op) -> Any:
         answered = op.result not in (None, UNKNOWN)
         registers = dict(state)
@@ -221,7 +251,10 @@ class MultiRegister(Model):
             elif kind == "append":
                 if self.any_first and key not in registers:
                     return Illegal(f"cannot tell what appending to register {key} makes: its first value is not known")
-                registers[key] = (*(registers.get(key) or ()), value)
+                held = registers.get(key) or ()
+                if not isinstance(held, tuple):
+                    return Illegal(f"cannot append to register {key}: it holds {held!r}, which is no list")
+                registers[key] = (*held, value)
                 changed = True
             else:
                 return Illegal(f"a transaction has no step {f!r}")

@@ -105,7 +105,9 @@ def answer(model: Model, state: Any, op: Op) -> tuple[Any, Any]:
         for f, key, value in op.value:
             if f == "write":
                 found[key] = value
-            steps.append((f, key, found.get(key)))
+            elif f == "append":
+                found[key] = (*(found.get(key) or ()), value)
+            steps.append((f, key, value if f == "append" else found.get(key)))
         return tuple(steps), frozenset(found.items())
     if op.f == "read":
         return (state if not isinstance(state, frozenset) else tuple(sorted(state))), state

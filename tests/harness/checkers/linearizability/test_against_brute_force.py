@@ -92,6 +92,7 @@ CASES: list[tuple[str, Asks]] = [
     ("kv", ask_list),
     ("kv", ask_deletes),
     ("multi-register", ask_transaction),
+    ("multi-register", ask_appends),
     ("mutex", ask_lock),
     ("append-list", ask_list),
     ("set", ask_set),

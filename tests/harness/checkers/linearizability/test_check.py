@@ -15,6 +15,7 @@ from harness.checkers.linearizability.models import (
     Illegal,
     KeyValue,
     Model,
+    MultiRegister,
     Register,
     SetModel,
     Text,
@@ -277,10 +278,48 @@ def test_a_timeout_reported_as_a_failure_is_suspected() -> None:
     assert find_mistake(honest, CasRegister(), check(honest, CasRegister())) == ""
 
 
+def test_of_several_suspects_the_last_before_the_violation_is_named() -> None:
+    failed = [write(1, 4, 5), write(1, 6, 7), write(1, 30, 31)]
+    history = History([write(1, 0, 1), write(0, 2, 3), read(1, 20, 21)], failed)
+    assert "(operation 6)" in find_mistake(history, CasRegister(), check(history, CasRegister()))
+
+
+def test_suspects_are_searched_within_a_budget() -> None:
+    failed = [write(1, 10 * i, 10 * i + 1) for i in range(1, 9)]
+    history = History([write(0, 0, 1), write(1, 2, 3), write(0, 4, 5), read(1, 100, 101)], failed)
+    model = CasRegister()
+    result = check(history, model)
+    spent = check(relaxed(history), model).stats["search_steps"]
+    assert "operation 80" in find_mistake(history, model, result)
+    assert find_mistake(history, model, result, steps=0) == ""
+    assert "one or more of the failures" in find_mistake(history, model, result, steps=spent)
+
+
 def test_a_delete_without_an_identity_leaves_nothing() -> None:
     ops = [write("a", 0, 1), op("delete", None, None, 2, 3)]
     assert judge(*ops, read(None, 4, 5), model=KeyValue()).legal is True
     assert judge(*ops, read("a", 4, 5), model=KeyValue()).legal is False
+
+
+def test_many_crashed_appends_of_transactions_do_not_multiply() -> None:
+    """Where each stands is told by the list that was read."""
+    ops = [op("txn", (("append", "x", i),), UNKNOWN, i) for i in range(14)]
+    asked = (("r", "x", None),)
+    legal = (("r", "x", tuple(reversed(range(14)))),)
+    illegal = (("r", "x", (*reversed(range(13)), 99)),)
+    read_once = History([*ops, op("txn", asked, legal, 20, 21)])
+    result = check(read_once, MultiRegister(), steps=20_000)
+    assert result.legal is True
+    assert check(History([*ops, op("txn", asked, illegal, 20, 21)]), MultiRegister(), steps=20_000).legal is False
+    lost = History([*read_once.ops, op("txn", asked, (("r", "x", ()),), 22, 23)])
+    assert check(lost, MultiRegister(), steps=20_000).legal is False
+
+
+def test_nothing_is_appended_to_a_number() -> None:
+    ops = [op("txn", ((f, "x", 1),), ((f, "x", 1),), at, at + 1) for at, f in ((0, "w"), (2, "append"))]
+    result = check(History(ops), MultiRegister())
+    assert result.legal is False
+    assert "no list" in result.because[0]
 
 
 def test_a_value_that_comes_back_as_another_type_is_pointed_at() -> None:
