@@ -393,15 +393,16 @@ def events(file: BinaryIO, path: Path | str, notes: list[str], key_field: str | 
                 raise FormatError(path, line, f"operation {place}: a map without :type and :process")
             if process in _NO_CLIENTS:
                 continue
-        try:
-            type_, f = form[":type"], form[":f"]
-        except KeyError as missing:
-            raise FormatError(path, line, f"operation {place}: the map has no {missing.args[0]}") from None
+        value = _frozen(form.get(":value"))
+        f = form.get(":f") or (":txn" if is_transaction(value) else None)
+        if f is None or ":type" not in form:
+            missing = ":f" if ":type" in form else ":type"
+            raise FormatError(path, line, f"operation {place}: the map has no {missing}")
         yield Event(
-            checked_type(_name(type_), path, line),
+            checked_type(_name(form[":type"]), path, line),
             process,
             _name(f),
-            _frozen(form.get(":value")),
+            value,
             line,
             key=_frozen(form.get(key_token)),
         )

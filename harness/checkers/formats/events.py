@@ -58,6 +58,8 @@ ALIASES = {
 }
 READS = frozenset({":read", ":r", "read", "r"})
 """How the steps of a transaction that read are called."""
+STEPS = READS | {":w", ":write", ":append", "w", "write", "append"}
+"""How the steps of a transaction are called."""
 TYPES = ("invoke", "ok", "fail", "info")
 
 
@@ -185,6 +187,17 @@ def _answer(op: Op, event: Event, nothing: Nothing, completed_value: bool, histo
         if not told_late:
             _note(history, f"line {event.line}: {f} {op.value} completes as {value}; so it is taken")
         op.value = value
+
+
+def is_transaction(value: Any) -> bool:
+    """Whether this is ``[[f key value], …]``; a read may leave its value out."""
+    return isinstance(value, tuple) and all(
+        isinstance(step, tuple)
+        and (len(step) == 3 or (len(step) == 2 and step[0] in READS))
+        and isinstance(step[0], str)
+        and step[0] in STEPS
+        for step in value
+    )
 
 
 def _loose(steps: Any) -> Any:

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 from harness.checkers.formats import edn, jepsen_log, native
 from harness.checkers.formats.events import Event, Fails, FormatError, Nothing, collect
-from harness.checkers.formats.meaning import guess_model, init_of, make_model, other_readings
+from harness.checkers.formats.meaning import guess_model, init_of, make_model, other_readings, strange_transaction
 from harness.checkers.linearizability.check import Engine, check, find_mistake
-from harness.checkers.linearizability.history import History
+from harness.checkers.linearizability.history import History, show
 from harness.checkers.linearizability.outcome import to_check_result
 from harness.checkers.linearizability.search import DEFAULT_CONFIGURATIONS, DEFAULT_STEPS
 from harness.checkers.linearizability.shrink import condensed
@@ -164,6 +164,11 @@ def check_file(
                 f"the model {chosen.name} does not know {', '.join(sorted(strange))}; "
                 f"it knows {', '.join(sorted(chosen.functions))}"
             )
+    if name == "multi-register" and (odd := strange_transaction(history.ops)) is not None:
+        raise ValueError(
+            f"operation {odd.index}: the model multi-register expects the value [[f key value], …] "
+            f"with r, w or append as f, found {show(odd)}"
+        )
     result = check(history, chosen, engine=engine, steps=steps, configurations=configurations)
     details: dict[str, Any] = {}
     if result.legal is False:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from harness.checkers.formats import edn
+from harness.checkers.formats.events import is_transaction
 from harness.checkers.linearizability.check import Result, check
 from harness.checkers.linearizability.history import UNKNOWN, History, Op, freeze, show_value
 from harness.checkers.linearizability.models import MODELS, Model
@@ -19,7 +20,7 @@ def guess_model(history: History) -> str:
     """The model whose functions the history uses, where that and the answers tell it. Raises ValueError if not."""
     every = [*history.ops, *history.failed]
     used = {op.f for op in every}
-    if used <= {"read", "write", "txn"} and all(_is_transaction(op) for op in every):
+    if used <= {"read", "write", "txn"} and ("txn" in used or strange_transaction(every) is None):
         return "multi-register"
     if used <= {"read", "write"}:
         if _begins_as_empty_text(every):
@@ -44,17 +45,13 @@ def guess_model(history: History) -> str:
     )
 
 
-def _is_transaction(op: Op) -> bool:
-    """Whether what is asked is ``[[f key value], …]``."""
-    if not isinstance(op.value, tuple):
-        return False
-    return all(
-        isinstance(step, tuple) and len(step) == 3 and isinstance(step[0], str) and step[0].removeprefix(":") in _STEPS
-        for step in op.value
-    )
-
-
-_STEPS = frozenset({"r", "w", "read", "write", "append"})
+def strange_transaction(every: list[Op]) -> Op | None:
+    """An operation whose answer, or else question, is not ``[[f key value], …]``."""
+    for op in every:
+        steps = op.value if op.result in (None, UNKNOWN) else op.result
+        if not is_transaction(steps) and not (op.pending and steps is None):
+            return op
+    return None
 
 
 def _has_versions(every: list[Op]) -> bool:

@@ -235,8 +235,9 @@ class MultiRegister(Model):
         answered = op.result not in (None, UNKNOWN)
         registers = dict(state)
         changed = False
-        for f, key, value in op.result if answered else op.value:
+        for f, key, *told in op.result if answered else op.value:
             kind = str(f).removeprefix(":")
+            value = told[0] if told else UNKNOWN
             if kind in _READS:
                 if not answered or value is UNKNOWN:
                     continue

@@ -398,6 +398,37 @@ def test_keys_in_values_of_a_history_that_reads_only_at_its_end(tmp_path: Path) 
     assert {op.key for op in read_history(write(tmp_path / "h.edn", "\n".join(adds + whole))).ops} == {None}
 
 
+TRANSACTIONS = """\
+{:process 1, :type :invoke, :value [[:append x 1] [:r x]]}
+{:process 1, :type :ok, :value [[:append x 1] [:r x [1]]]}
+{:process 2, :type :invoke, :value [[:r x]]}
+{:process 3, :type :invoke, :value [[:append x 2]]}
+{:process 2, :type :info, :value [[:r x]]}
+{:process 4, :type :invoke, :value [[:r x]]}
+{:process 4, :type :ok, :value [[:r x]]}
+{:process 5, :type :invoke, :value [[:r x]]}
+{:process 5, :type :ok, :value [[:r x %s]]}
+"""
+
+
+def test_transactions_may_leave_out_what_goes_without_saying(tmp_path: Path) -> None:
+    """``:f :txn``, and the value of a read that is not known yet, or never."""
+    for model in ("auto", "multi-register"):
+        assert check_file(write(tmp_path / "h.edn", TRANSACTIONS % "[1 2]"), model=model).verdict is Verdict.PASS
+        assert check_file(write(tmp_path / "h.edn", TRANSACTIONS % "[2 1]"), model=model).verdict is Verdict.FAIL
+
+
+def test_what_is_no_transaction_is_told(tmp_path: Path) -> None:
+    lines = "{:process 1, :type :invoke, :f :txn, :value %s}\n{:process 1, :type :ok, :f :txn, :value %s}\n"
+    for strange in ("{:from 1, :to 2}", "[[:cas x [1 2]]]", "[[:w x]]", "nil"):
+        path = write(tmp_path / "h.edn", lines % (strange, strange))
+        for model in ("auto", "multi-register"):
+            with pytest.raises(ValueError, match="operation 0: the model multi-register expects"):
+                check_file(path, model=model)
+    path = write(tmp_path / "h.edn", lines % ("nil", "[[:r x nil]]"))
+    assert check_file(path).verdict is Verdict.PASS
+
+
 def test_true_and_one_differ(tmp_path: Path) -> None:
     edn_lines = "{:process 1, :type :%s, :f :%s, :value %s}"
     for told, verdict in (("true", Verdict.PASS), ("1", Verdict.FAIL)):
