@@ -1,13 +1,15 @@
 """Jepsen's ``history.edn``: one map a line, or all maps in a vector or list. Streamed in pieces of a megabyte.
 
 Understood: maps, vectors, lists, sets, strings, numbers (also ``1/2``, ``12N``, ``1.5M``, ``##Inf``), ``nil``, ``true``,
-``false``, keywords, symbols, characters, comments, discarded forms (``#_``) and tags (``#jepsen.history.Op{…}``: the tag is
-dropped). Keywords keep their colon, so that ``:a`` and ``"a"`` differ. Operations of the nemesis are left out.
+``false``, keywords, symbols, characters. Dropped: comments, discarded forms (``#_``), metadata (``^:m``) and tags
+(``#jepsen.history.Op{…}``). Keywords keep their colon, so that ``:a`` and ``"a"`` differ. A transaction ``[[f key value] …]``
+needs no ``:f``. Operations of the nemesis are left out.
 """
 
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -119,12 +121,18 @@ def parse(tokens: list[str], at: int) -> tuple[Any, int]:
         return (frozenset(items) if token == "#{" else tuple(items)), at + 1
     if token in ("}", "]", ")"):
         raise _Bad(at, f"a {token!r} that closes nothing")
-    if token == "#_":
-        _, at = parse(tokens, at + 1)
-        return parse(tokens, at)
-    if token[0] == "#" and token != "#" and token not in _SPECIAL:
-        return parse(tokens, at + 1)  # a tag
-    return _atom(token), at + 1
+    before = _before_form(tokens, at)
+    return (_atom(token), at + 1) if before == at else parse(tokens, before)
+
+
+def _before_form(tokens: list[str], at: int) -> int:
+    """Past what only stands in front of a form: a discarded one, metadata (``^:m``, ``^{…}``), a tag (or ``#`` of ``#"…"``)."""
+    token = tokens[at]
+    if token in ("#_", "^"):
+        return parse(tokens, at + 1)[1]
+    if token[0] == "^" or (token[0] == "#" and token not in _SPECIAL and token[1:2] not in ("{", "'")):
+        return at + 1
+    return at
 
 
 def read_value(text: str) -> Any:
@@ -154,7 +162,7 @@ def _flat_map(tokens: list[str], at: int, wanted: frozenset[str]) -> tuple[dict[
         key = tokens[here]
         here += 1
         token = tokens[here]
-        if token in _NESTED or token[0] == "#" or key in _NESTED or key[0] == "#":
+        if token in _NESTED or token[0] in "#^" or key in _NESTED or key[0] in "#^":
             if token == "[" and key[0] == ":":
                 value, here = parse(tokens, here)
                 found[key] = value
@@ -180,7 +188,7 @@ def forms(
     left: list[str] = []
     left_line = 0
     shapes: list[_Shape] = []
-    carry = b""
+    carry = file.read(len(BOM_UTF8)).removeprefix(BOM_UTF8)
     line = 1
     while True:
         data = file.read(PIECE)
@@ -258,10 +266,10 @@ def _maps(tokens: list[str], wanted: frozenset[str]) -> Iterator[tuple[int, dict
             if token == "{":
                 found, at = _flat_map(tokens, at, wanted)
                 yield start, found
-            elif token in "[]()," or (token[0] == "#" and token not in ("#{", "#_")):
+            elif token in "[]()":
                 at += 1
-            elif token == "#_":
-                _, at = parse(tokens, at + 1)
+            elif (after := _before_form(tokens, at)) > at:
+                at = after
             else:
                 example = "{:type :invoke, :process 0, :f :read, :value nil}"
                 raise _Bad(at, f"expected a map such as {example}, found {token}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -48,6 +49,8 @@ def events(file: BinaryIO, path: Path | str, notes: list[str], key_field: str | 
     decoder = msgspec.json.Decoder(NativeEvent)
     loose = msgspec.json.Decoder(dict[str, Any]) if key_field and key_field != "key" else None
     for number, line in enumerate(file, 1):
+        if number == 1:
+            line = line.removeprefix(BOM_UTF8)
         if not line.strip():
             continue
         try:

@@ -98,6 +98,30 @@ def test_edn_tags_discards_numbers_and_characters() -> None:
     assert event.value == (Fraction(1, 2), float("inf"), "A", 'é"', ":a/b", "x", "\n")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "^{:line 3} {%s}",
+        "^:old {%s}",
+        "{:note ^{:a 1} [^:b 2], %s}",
+        '{:pattern #"a.d", %s}',
+        "{:at #'user/place, %s}",
+        "\ufeff{%s}",
+    ],
+)
+def test_what_stands_in_front_of_a_form_is_dropped(text: str) -> None:
+    data = text % ":type :invoke, :f :write, :value ^String 5, :process 1"
+    (event,) = edn.events(io.BytesIO(data.encode()), "x", [])
+    assert (event.type, event.f, event.value, event.process) == ("invoke", "write", 5, 1)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_history(tmp_path: Path) -> None:
+    for name, text in (("h.edn", EDN), ("h.jsonl", NATIVE)):
+        path = tmp_path / name
+        path.write_bytes(b"\xef\xbb\xbf" + text.encode())
+        assert check_file(path).verdict is Verdict.PASS
+
+
 def test_plain_lines_are_read_as_the_full_reader_reads_them(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of several shapes, with strings, vectors, tags, brackets around and lines that are not plain among them."""
     lines = [
