@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 READ, WRITE, CAS = 0, 1, 2
 NEVER = 1 << 62
+RULE_ONE_IN = 64
 
 
 class Columns(msgspec.Struct, eq=False):
@@ -138,9 +139,12 @@ def check_columns(columns: Columns) -> Zones:
     cas_at = np.flatnonzero(kind == CAS)
     if len(cas_at):
         frontier = cas_at[alive[cluster[cas_at]]]
+        asker = np.empty(clusters, np.int64)
         while len(frontier):
-            sources = np.unique(columns.source[frontier])
-            fresh = sources[~alive[sources]]
+            sources = columns.source[frontier]
+            sources = sources[~alive[sources]]
+            asker[sources] = np.arange(len(sources))
+            fresh = sources[asker[sources] == np.arange(len(sources))]  # each once
             alive[fresh] = True
             behind = producer[fresh]
             behind = behind[behind >= 0]
@@ -213,25 +217,14 @@ def _chains(
         twice = int(np.argmax(consumers > 1))
         pair = cas_at[source == twice][:2]
         return _finding(columns, "consumed-twice", (int(pair[0]), int(pair[1]), int(producer[twice])), (), (twice,))
-    chain[target] = source
-    depth[target] = 1
-    for _ in range(len(target).bit_length() + 1):  # pointer doubling: each pass doubles the distance covered
-        above = chain[chain[target]]
-        depth[target] += depth[chain[target]]
-        if (above == chain[target]).all():
-            break
-        chain[target] = above
-    starts = chain[target]
-    looping = depth[starts] > 0
-    if looping.any():
-        at = int(cas_at[np.argmax(looping)])
+    linked, fresh = _lined_up(source, target, chain, depth)
+    if len(linked) < len(target) + np.count_nonzero(fresh):
+        reached = np.zeros(len(columns.key_of), np.bool_)
+        reached[linked] = True
+        at = int(cas_at[np.argmin(reached[target])])
         maker = int(producer[columns.source[at]])
         return _finding(columns, "source-cycle", (at, maker), ((maker, at, "value"),))
 
-    linked = np.unique(np.concatenate((target, source)))
-    linked = linked[np.lexsort((depth[linked], chain[linked]))]
-    starts = chain[linked]
-    fresh = np.concatenate(([True], starts[1:] != starts[:-1]))
     number = np.cumsum(fresh) - 1
     span = int(last[linked].max()) + 2
     latest = np.maximum.accumulate(number * span + last[linked] + 1) - number * span - 1
@@ -244,6 +237,83 @@ def _chains(
     first[heads] = np.minimum.reduceat(first[linked], bounds)
     last[heads] = np.maximum.reduceat(last[linked], bounds)
     return None
+
+
+def _lined_up(source: Ints, target: Ints, chain: Ints, depth: Ints) -> tuple[Ints, Flags]:
+    """The clusters of all chains, one chain after the other from its start on, and where a new one begins. Sets ``chain`` and
+    ``depth`` of the links. What stands in a circle has no start and is left out.
+
+    List ranking by a sparse set of rulers (Reid-Miller, ACM SPAA 1994): the starts and some links, drawn so that no order of
+    the history can put them all in one place, walk side by side until each meets the next ruler; then the rulers alone are
+    ranked, by pointer doubling. Linear in the links.
+    """
+    behind = np.full(len(chain), -1, np.int64)
+    behind[source] = target
+    starts = source[_missing(source, target, len(chain))]
+    rules = np.zeros(len(chain), np.bool_)
+    rules[starts] = True
+    rules[target[np.random.default_rng(0).random(len(target)) < 1 / RULE_ONE_IN]] = True
+    rulers = np.flatnonzero(rules)
+    number = np.full(len(chain), -1, np.int64)
+    """Cluster -> the ruler it was met by."""
+    number[rulers] = np.arange(len(rulers))
+    depth[rulers] = 0
+    heir = np.full(len(rulers), -1, np.int64)
+    """Ruler -> the next one of its chain."""
+    steps = np.zeros(len(rulers), np.int64)
+    walking, at = np.arange(len(rulers)), rulers
+    for step in range(1, len(chain) + 1):
+        at = behind[at]
+        on = at >= 0
+        met = on & rules[at]
+        heir[walking[met]] = number[at[met]]
+        steps[walking[met]] = step
+        on &= ~met
+        walking, at = walking[on], at[on]
+        if not len(at):
+            break
+        number[at] = walking
+        depth[at] = step
+    root, offset = _ranked_rulers(heir, steps, number[starts])
+    placed = number >= 0
+    placed[placed] = root[number[placed]] >= 0
+    clusters = np.flatnonzero(placed)
+    ruler = number[clusters]
+    depth[clusters] += offset[ruler]
+    chain[clusters] = rulers[root[ruler]]
+    # Chain after chain, by its start: each cluster's place follows from the lengths of the chains before.
+    length = np.bincount(root[ruler], minlength=len(rulers))
+    begins = np.cumsum(length) - length
+    linked = np.empty(len(clusters), np.int64)
+    linked[begins[root[ruler]] + depth[clusters]] = clusters
+    fresh = np.zeros(len(clusters), np.bool_)
+    fresh[begins[length > 0]] = True
+    return linked, fresh
+
+
+def _missing(source: Ints, target: Ints, clusters: int) -> Flags:
+    """Which sources are no target."""
+    made = np.zeros(clusters, np.bool_)
+    made[target] = True
+    return ~made[source]
+
+
+def _ranked_rulers(heir: Ints, steps: Ints, starts: Ints) -> tuple[Ints, Ints]:
+    """Ruler -> the start of its chain (-1: it stands in a circle), and how far from there it is."""
+    above = np.arange(len(heir))
+    offset = np.zeros(len(heir), np.int64)
+    followed = np.flatnonzero(heir >= 0)
+    above[heir[followed]] = followed
+    offset[heir[followed]] = steps[followed]
+    for _ in range(len(heir).bit_length() + 1):  # each pass doubles the distance covered
+        further = above[above]
+        offset += offset[above]
+        if (further == above).all():
+            break
+        above = further
+    begins = np.zeros(len(heir), np.bool_)
+    begins[starts] = True
+    return np.where(begins[above], above, -1), offset
 
 
 def _broken_chain(
