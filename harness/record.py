@@ -33,6 +33,8 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
+CLIENT_SERIAL_BITS = 32
+FIRST_CLIENT_ADDRESS = 1000
 OperationType = Literal["invoke", "ok", "fail", "info"]
 Ballot = tuple[int, int]
 """(round, node), ordered as tuples are."""
@@ -76,6 +78,21 @@ class Operation(msgspec.Struct, frozen=True, array_like=True, gc=False):
     applied: bool | None = None
     seen: Any = None
     error: str | None = None
+
+
+def client_name(process: object) -> str:
+    """A process number of the history as readers see it: ``3`` is the third client of the first client process, ``3b`` of the
+    second.
+
+    Our own numbers are ``address << 32 | serial``, addresses counted from 1000; the serial goes on after an ``info``. What
+    other tools wrote stands for itself.
+    """
+    if not isinstance(process, int):
+        return str(process)
+    place = (process >> CLIENT_SERIAL_BITS) - FIRST_CLIENT_ADDRESS
+    if not 0 <= place < 26:
+        return str(process)
+    return f"{process & ((1 << CLIENT_SERIAL_BITS) - 1)}{chr(ord('a') + place) if place else ''}"
 
 
 class Command(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -131,13 +131,13 @@ def sentence(
     worst_checks = [check for check in checks if check.verdict is verdict]
     if verdict is Verdict.PASS:
         ok = sum(call.type == "ok" for call in calls)
-        return f"All {len(checks)} checks hold: {ok} operations succeeded through {_counted(len(faults), 'fault')}."
+        return f"All {len(checks)} checks hold: {ok:,} operations succeeded through {_counted(len(faults), 'fault')}."
     if not worst_checks:
         return "The run was interrupted; what was recorded shows no violation."
     first = worst_checks[0]
     others = "" if len(worst_checks) == 1 else f" ({', '.join(check.name for check in worst_checks[1:])} too)"
     begin = {
-        Verdict.FAIL: f"{first.name} is violated",
+        Verdict.FAIL: f"{first.name} violated",
         Verdict.ERROR: f"the harness broke in the check of {first.name}",
         Verdict.INCONCLUSIVE: f"{first.name} cannot be told",
     }[verdict]

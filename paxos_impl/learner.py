@@ -41,6 +41,7 @@ from paxos_impl.messages import (
     Value,
     Vote,
     client_address,
+    client_name,
     value_bytes,
 )
 from paxos_impl.sessions import APPLIED, Outcome, StateMachine
@@ -490,4 +491,4 @@ def _brief(value: Value) -> str:
         return "a no-op"
     first = value[0]
     more = f" and {len(value) - 1} more" if len(value) > 1 else ""
-    return f"{first.f} {first.key} of client {first.client} seq {first.seq}{more}"
+    return f"{first.f} {first.key} (client {client_name(first.client)}, operation {first.seq}){more}"

@@ -27,6 +27,14 @@ def client_address(client: int) -> int:
     return client >> CLIENT_SERIAL_BITS
 
 
+def client_name(client: int) -> str:
+    """A client id for readers: ``3``, or ``3b`` behind the second address, as in the reports."""
+    place = client_address(client) - FIRST_CLIENT_ADDRESS
+    if not 0 <= place < 26:
+        return str(client)
+    return f"{client & ((1 << CLIENT_SERIAL_BITS) - 1)}{chr(ord('a') + place) if place else ''}"
+
+
 class Command(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One client command. ``(client, seq)`` is unique and names the operation; ``session`` makes a retry harmless."""
 

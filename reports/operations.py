@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from harness.record import client_name
 from harness.results import Violation
 from reports.model import RunModel
 from reports.wording import shown
@@ -79,7 +80,7 @@ def operation_diagram(model: RunModel, violation: Violation) -> OperationDiagram
             y=lanes[process[row]],
             width=max(4.0, right - x(invoke[row])),
             label=shown(text, 44),
-            title=f"client {process[row]}, operation {op['seq']}: {text}; {outcome[row]}; "
+            title=f"client {client_name(process[row])}, operation {op['seq']}: {text}; {outcome[row]}; "
             f"{invoke[row] / 1e9:.6f} s to {ended[row] / 1e9:.6f} s",
             outcome=outcome[row],
             forcing=numbers.get(row, 0),
@@ -89,7 +90,7 @@ def operation_diagram(model: RunModel, violation: Violation) -> OperationDiagram
     return OperationDiagram(
         width=WIDTH,
         height=TOP + ROW * len(lanes) + 26,
-        lanes=tuple((f"client {client}", y) for client, y in lanes.items()),
+        lanes=tuple((f"client {client_name(client)}", y) for client, y in lanes.items()),
         bars=tuple(bar(row) for row in drawn),
         ticks=tuple((x(time), f"{time / 1e9:.4f} s") for time in times),
         left_out=max(0, len(context) - CONTEXT_AT_MOST),

@@ -17,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.availability import window_width_ns
+from harness.record import client_name
 from reports.lanes import fault_lanes, shaded
-from reports.model import OUTCOMES, RunModel, run_availability
+from reports.model import OUTCOMES, RunModel
 from reports.statistics import windowed_counts, windowed_quantiles
 from reports.wording import joined, shown
 
@@ -74,6 +75,7 @@ def timeline_data(model: RunModel, chosen: Sample) -> dict[str, Any]:
     part = table.iloc[chosen.rows]
     functions, function_ids = np.unique(part["f"].to_numpy(dtype=object).astype(str), return_inverse=True)
     keys, key_ids = _names(part["key"].tolist())
+    clients, client_ids = np.unique(part["process"].to_numpy(np.int64), return_inverse=True)
     outcome = part["outcome"].cat.codes.to_numpy()
     ok = table[table["outcome"] == "ok"]
     quantiles = windowed_quantiles(
@@ -83,7 +85,7 @@ def timeline_data(model: RunModel, chosen: Sample) -> dict[str, Any]:
         width,
         (0.5, 0.95, 0.99),
     )
-    found = run_availability(model)
+    found = model.availability
     lanes = fault_lanes((*model.faults, *model.final_faults), model.duration_ns)
     unit_ns = 1000 * max(1, -(-model.duration_ns // (1000 * (2**32 - 1))))
     return {
@@ -98,10 +100,11 @@ def timeline_data(model: RunModel, chosen: Sample) -> dict[str, Any]:
             "outcome": _packed(outcome, np.uint8),
             "f": _packed(np.minimum(function_ids, 255), np.uint8),
             "key": _packed(key_ids, np.uint16),
-            "process": _packed(part["process"].to_numpy(), np.uint32),
+            "client": _packed(client_ids, np.uint16),
             "seq": _packed(part["seq"].to_numpy(), np.uint32),
             "functions": [shown(name, 16) for name in functions[:256]],
             "keys": keys,
+            "clients": [client_name(process) for process in clients.tolist()],
             "outcomes": list(OUTCOMES),
         },
         "quantiles": {

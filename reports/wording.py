@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
-from harness.record import Command
+from harness.record import Command, client_name
 
 VALUE_LIMIT = 80
 """Characters of a foreign value that a report shows; beyond, it says how long the value is."""
@@ -111,8 +111,8 @@ def ballot_name(ballot: Sequence[int] | None) -> str:
 
 
 def command_text(command: Command) -> str:
-    """``write k1 = v7 (client 3, number 12)``: two commands never read alike."""
-    return f"{_asked(command)} (client {command.process}, number {command.seq})"
+    """``write k1 = v7 (client 3, operation 12)``: two commands never read alike."""
+    return f"{_asked(command)} (client {client_name(command.process)}, operation {command.seq})"
 
 
 def _asked(command: Command) -> str:

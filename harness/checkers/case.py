@@ -16,7 +16,7 @@ import msgspec
 
 from harness.checkers.model import shown
 from harness.checkers.roster import Roster, roster_of
-from harness.record import AgentEvent, Ballot, Command, FaultEvent, Operation, RecordedRun
+from harness.record import AgentEvent, Ballot, Command, FaultEvent, Operation, RecordedRun, client_name
 from harness.results import CheckResult, Verdict, Violation
 from nemesis.plan import Plan
 
@@ -62,7 +62,7 @@ class Call(msgspec.Struct, gc=False):
 
     @property
     def name(self) -> str:
-        return f"{self.f} {self.key} (client {self.process}, operation {self.seq})"
+        return f"{self.f} {self.key} (client {client_name(self.process)}, operation {self.seq})"
 
     def as_dict(self) -> dict[str, Any]:
         """For ``Violation.operations``."""
@@ -345,11 +345,12 @@ def pair(operations: Sequence[Operation]) -> tuple[list[Call], list[str]]:
         name = (op.process, op.seq)
         if op.type == "invoke":
             if name in known:
-                problems.append(f"history: operation {op.seq} of client {op.process} is invoked twice")
+                problems.append(f"history: operation {op.seq} of client {client_name(op.process)} is invoked twice")
                 continue
             if op.process in in_flight:
                 problems.append(
-                    f"history: client {op.process} invokes operation {op.seq} while {in_flight[op.process]} is in flight"
+                    f"history: client {client_name(op.process)} invokes operation {op.seq} while "
+                    f"{in_flight[op.process]} is in flight"
                 )
             known.add(name)
             in_flight[op.process] = op.seq
@@ -360,10 +361,14 @@ def pair(operations: Sequence[Operation]) -> tuple[list[Call], list[str]]:
         opened = open_calls.pop(name, None)
         in_flight.pop(op.process, None)
         if opened is None:
-            problems.append(f"history: operation {op.seq} of client {op.process} completes but was not in flight")
+            problems.append(
+                f"history: operation {op.seq} of client {client_name(op.process)} completes but was not in flight"
+            )
             continue
         if op.time_ns < opened.call_ns:
-            problems.append(f"history: operation {op.seq} of client {op.process} completes before its invocation")
+            problems.append(
+                f"history: operation {op.seq} of client {client_name(op.process)} completes before its invocation"
+            )
         opened.type = op.type
         opened.result, opened.applied, opened.seen = op.value, op.applied, op.seen
         opened.node, opened.error = op.node, op.error
@@ -420,7 +425,8 @@ def _command(command: Any) -> str:
         return repr(command)
     process, seq, _, f, key, value = parts[:6]
     what = "" if value is None else f" {shown(value)}"
-    return f"{f} {key}{what} (client {process}, operation {seq})"
+    asked = f"{f} {key}" if key else f
+    return f"{asked}{what} (client {client_name(process)}, operation {seq})"
 
 
 def _refused_to_start(row: AgentEvent) -> bool:

@@ -19,6 +19,7 @@ from harness.checkers.case import Call, Case, conclude
 from harness.checkers.durability import final_positions
 from harness.checkers.model import KNOWN
 from harness.checkers.roster import client_of
+from harness.record import client_name
 from harness.results import CheckResult, Verdict, Violation
 
 NAME = "liveness"
@@ -34,7 +35,7 @@ def check(case: Case) -> CheckResult:
     bound = case.plan.settle_ns
     asked = _asked_after(case, healed)
     violations = [
-        *_no_progress(asked, healed, bound, case.ended_ns),
+        *_no_progress(case, asked, healed, bound),
         *_not_settled(case, healed, bound),
         *_not_converged(case, healed),
         *((*_gap(case), *_unsettled(case, healed), *_apart(case, healed)) if case.deterministic else ()),
@@ -101,20 +102,32 @@ def _first_answers(asked: dict[int, list[Call]], healed: int) -> dict[str, int |
     }
 
 
-def _no_progress(asked: dict[int, list[Call]], healed: int, bound: int, ended: int) -> Iterable[Violation]:
-    for client, calls in sorted(asked.items()):
+def _no_progress(case: Case, asked: dict[int, list[Call]], healed: int, bound: int) -> Iterable[Violation]:
+    for _, calls in sorted(asked.items()):
         if any(call.type == "ok" and call.ret_ns is not None and call.ret_ns <= healed + bound for call in calls):
             continue
-        if ended < healed + bound and any(call.type == "info" and call.ret_ns is None for call in calls[-1:]):
+        if case.ended_ns < healed + bound and any(call.type == "info" and call.ret_ns is None for call in calls[-1:]):
             continue  # the run ended before its time was up
         yield Violation(
             rule="liveness/no-progress",
             sentence=(
-                f"client {client} asked {len(calls)} times after the heal and got no answer within {bound / 1e9:g} s"
+                f"{_who(calls, bool(case.places))} asked {len(calls)} times after the heal and got no answer within "
+                f"{bound / 1e9:g} s"
             ),
             time_ns=healed + bound,
             operations=tuple(call.as_dict() for call in calls[:3]),
         )
+
+
+def _who(calls: list[Call], told_apart: bool) -> str:
+    """The client by its names in the history, or all the clients of a process if they cannot be told apart."""
+    names = list(dict.fromkeys(client_name(call.process) for call in calls))
+    if len(names) == 1:
+        return f"client {names[0]}"
+    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    if told_apart:
+        return f"client {names[0]}, later {', '.join(names[1:4])}{more},"
+    return f"clients {', '.join(names[:4])}{more}"
 
 
 def _not_settled(case: Case, healed: int, bound: int) -> Iterable[Violation]:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import msgspec
 
+from harness.record import CLIENT_SERIAL_BITS
 from nemesis.plan import Cluster
-
-_CLIENT_SERIAL_BITS = 32
 
 
 class Roster(msgspec.Struct, frozen=True):
@@ -65,4 +64,4 @@ def client_of(process: int) -> int:
     A client whose operation ended in ``info`` goes on under a new process number ``address << 32 | serial``; small
     numbers, as other tools write them, stand for themselves.
     """
-    return process >> _CLIENT_SERIAL_BITS or process
+    return process >> CLIENT_SERIAL_BITS or process

@@ -149,6 +149,7 @@ def _print(result: CheckResult) -> None:
 def _operation(operation: dict[str, Any]) -> str:
     """One line: where it stands in the history, who asked for what and when, and the answer."""
     from harness.checkers.linearizability.history import freeze, show_value
+    from harness.record import client_name
 
     key = "" if operation["key"] is None else f" {operation['key']}"
     value, result, ret = operation["value"], operation["result"], operation["ret"]
@@ -163,7 +164,8 @@ def _operation(operation: dict[str, Any]) -> str:
             answer = f"-> {show_value(freeze(result))}, {answer}"
         elif operation["f"] == "cas" and result != "unknown" and not result[0]:
             answer = f"failed, found {show_value(freeze(result[1]))}, {answer}"
-    return f"[{operation['index']}] client {operation['process']}: {operation['f']}{key}{asked}  {answer}"
+    client = client_name(operation["process"])
+    return f"[{operation['index']}] client {client}: {operation['f']}{key}{asked}  {answer}"
 
 
 def _export(directory: Path, target: Path) -> None:

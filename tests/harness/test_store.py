@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UserError
-from harness.record import AgentEvent, FaultEvent, Operation, RecordedRun
+from harness.record import AgentEvent, FaultEvent, Operation, RecordedRun, client_name
 from harness.store import (
     environment,
     find_run,
@@ -21,6 +21,7 @@ from harness.store import (
     write_rows,
 )
 from nemesis.plan import Plan, PlanError
+from paxos_impl import messages
 
 
 def test_each_run_gets_a_directory_of_its_own(tmp_path: Path) -> None:
@@ -130,3 +131,10 @@ def test_rows_are_written_as_a_real_run_writes_them(tmp_path: Path) -> None:
     assert run.agent_events("decided") == {("r0", 1): [events[0], events[2]]}
     assert run.agent_events("trace") == {("r0", 1): [events[1]]}
     assert run.torn == []
+
+
+def test_readers_see_small_numbers_of_clients_and_the_program_calls_them_the_same() -> None:
+    ours = [(messages.FIRST_CLIENT_ADDRESS + place) << messages.CLIENT_SERIAL_BITS | 3 for place in range(3)]
+    assert [client_name(number) for number in ours] == ["3", "3b", "3c"]
+    assert [messages.client_name(number) for number in ours] == ["3", "3b", "3c"]
+    assert [client_name(other) for other in (7, 900, -1, "w1", 5 << 32)] == ["7", "900", "-1", "w1", str(5 << 32)]

@@ -31,6 +31,7 @@ from harness.results import (
 )
 
 STARTED_NS = 5_000_000_000_000
+FIRST_CLIENT = 1000 << 32
 MS = 1_000_000
 SECOND = 1_000_000_000
 AGENTS = ("p0", "p1", "a0", "a1", "a2", "l0", "l1")
@@ -130,7 +131,7 @@ class _Story:
             key, value = f"k{draw.randrange(5)}", f"v{number}"
             if self.story == "hostile":
                 key, value = draw.choice(HOSTILE)[:200], draw.choice(HOSTILE)
-            process, seq = number % 8 + 8 * (number // 4000), number
+            process, seq = FIRST_CLIENT | (number % 8 + 8 * (number // 4000) + 1), number
             asked = {"read": None, "cas": [values.get(key, ""), value]}.get(f, value)
             got = values.get(key) if f == "read" else asked
             common = {"process": process, "seq": seq, "f": f, "key": key}
@@ -171,7 +172,8 @@ class _Story:
             (901, 0, "read", "new", 16 * MS, 19 * MS),
             (902, 0, "read", "old", 21 * MS, 26 * MS),
         ]
-        for process, seq, f, value, begin, end in story:
+        for client, seq, f, value, begin, end in story:
+            process = FIRST_CLIENT | client
             asked = None if f == "read" else value
             self.history.append(Operation("invoke", at + begin, process, seq, f, "k9", asked, intended_ns=at + begin))
             self.history.append(Operation("ok", at + end, process, seq, f, "k9", value, node=2))
@@ -394,7 +396,7 @@ class _Story:
         )
 
     def _linearizability(self, agreement: CheckResult) -> tuple[Verdict, str, tuple[CheckResult, ...]]:
-        forcing = [row for row in self.history if row.process >= 900 and row.type == "ok"][1:]
+        forcing = [row for row in self.history if row.process >= FIRST_CLIENT | 900 and row.type == "ok"][1:]
         sentence = "Key k9: a read returned old after another client had already read new."
         violation = Violation(
             rule="linearizable/stale-read",

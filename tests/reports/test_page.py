@@ -87,6 +87,7 @@ def test_an_agreement_violation_names_slot_learners_values_and_rules(make_run: M
 
 def test_a_linearizability_violation_shows_operations_and_reasons(make_run: MakeRun) -> None:
     text = Outline(_page(make_run("linearizability", operations=200))).text
+    assert "client 901" in text and str(1000 << 32 | 901) not in text
     for words in ("1. write k9 = new", "3. read k9 → old", "it was written only once", "Why it cannot be"):
         assert words in text
 

@@ -53,6 +53,8 @@ def test_columns_unpack_to_the_table(make_run: MakeRun) -> None:
     assert times.tolist() == (model.operations["intended_ns"] // 1000).tolist()
     keys = np.frombuffer(base64.b64decode(points["key"]), dtype="<u2")
     assert [points["keys"][key] for key in keys] == model.operations["key"].tolist()
+    clients = np.frombuffer(base64.b64decode(points["client"]), dtype="<u2")
+    assert [points["clients"][client] for client in clients[:10]] == [*"12345678", "1", "2"]
     windows = len(data["available"])
     assert (
         {len(row) for row in data["quantiles"].values()}

@@ -67,7 +67,8 @@ def test_long_and_empty_values_say_so() -> None:
 
 def test_a_slots_value_shows_its_first_commands() -> None:
     commands = tuple(Command(0, seq, 0, "write", "k", f"v{seq}") for seq in range(5))
-    assert value_text(commands) == "write k = v0 (client 0, number 0); write k = v1 (client 0, number 1) + 3 more"
+    assert value_text(commands) == "write k = v0 (client 0, operation 0); write k = v1 (client 0, operation 1) + 3 more"
     assert value_text(()) == "no-op"
-    assert value_text((Command(0, 0, 0, "cas", "k", "new", "old"),)) == "cas k: old → new (client 0, number 0)"
-    assert value_text((Command(7, 1, 0, "open", ""),)) == "open (client 7, number 1)"
+    assert value_text((Command(0, 0, 0, "cas", "k", "new", "old"),)) == "cas k: old → new (client 0, operation 0)"
+    assert value_text((Command(7, 1, 0, "open", ""),)) == "open (client 7, operation 1)"
+    assert value_text((Command(1001 << 32 | 7, 1, 0, "open", ""),)) == "open (client 7b, operation 1)"

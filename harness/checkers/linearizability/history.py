@@ -19,6 +19,8 @@ from typing import Any, Final
 
 import msgspec
 
+from harness.record import client_name
+
 NEVER: Final = 1 << 62
 """``ret`` of a pending operation."""
 
@@ -121,7 +123,7 @@ def show(op: Op) -> str:
         answer = "" if op.result[0] else f" (failed, found {show_value(op.result[1])})"
     else:
         answer = "" if op.result in (None, UNKNOWN) and op.f != "read" else f" -> {show_value(op.result)}"
-    return f"{op.f}{key}{asked}{answer} by client {op.process}"
+    return f"{op.f}{key}{asked}{answer} by client {client_name(op.process)}"
 
 
 def show_value(value: Any) -> str:
