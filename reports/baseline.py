@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from reports.agreement import leaders
-from reports.model import RunModel, run_availability
+from reports.model import RunModel
 from reports.statistics import censored_quantile
 from reports.wording import count, share, span
 
@@ -73,8 +73,8 @@ def _figures(model: RunModel, baseline: RunModel) -> tuple[Figure, ...]:
         ("succeeded", _ok_share, share),
         ("successes a second", lambda run: len(_ok(run)) * 1e9 / run.duration_ns, _count),
         *[(f"latency {name}", lambda run, at=quantile: _quantile(run, at), _span) for quantile, name in QUANTILES[:3]],
-        ("available windows", lambda run: run_availability(run).share, share),
-        ("time in outages", lambda run: sum(end - begin for begin, end in run_availability(run).outages), _span),
+        ("available windows", lambda run: run.availability.share, share),
+        ("time in outages", lambda run: sum(end - begin for begin, end in run.availability.outages), _span),
         ("faults landed", lambda run: sum(fault.landed for fault in run.faults), _count),
         ("recovery after a heal, median", _recovery, _span),
         ("never recovered", _never_recovered, _count),

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -79,6 +80,22 @@ class RunModel:
     """How this run's plan came about, if it is a shrunk one."""
     commands: dict[tuple[int, int], int] = field(default_factory=dict)
     """(process, seq) -> row of ``operations``."""
+
+    @cached_property
+    def availability(self) -> Availability:
+        """Over the windows that all pictures and the page use."""
+        table = self.operations
+        return availability(
+            zip(
+                table["intended_ns"].tolist(),
+                table["end_ns"].tolist(),
+                (table["outcome"] == "ok").tolist(),
+                strict=True,
+            ),
+            self.duration_ns,
+            window_width_ns(self.duration_ns),
+            until_ns=self.results.healed_ns if self.results else None,
+        )
 
     @property
     def verdict(self) -> Verdict | None:
@@ -353,17 +370,6 @@ def _lane_order(name: str) -> tuple[int, str, int, str]:
     letters = name.rstrip("0123456789")
     digits = name[len(letters) :]
     return ("pal".find(letters) if letters in ("p", "a", "l") else 3, letters, int(digits or 0), name)
-
-
-def run_availability(model: RunModel) -> Availability:
-    """Availability over the windows that all pictures and the page use."""
-    table = model.operations
-    return availability(
-        zip(table["intended_ns"].tolist(), table["end_ns"].tolist(), (table["outcome"] == "ok").tolist(), strict=True),
-        model.duration_ns,
-        window_width_ns(model.duration_ns),
-        until_ns=model.results.healed_ns if model.results else None,
-    )
 
 
 def device(kind: str) -> str:

@@ -26,7 +26,7 @@ from harness.results import SHRINK_FACTS, SHRUNK_RUN, FaultResult, Results, Viol
 from reports import wording
 from reports.agreement import leaders, slots
 from reports.baseline import compare_runs
-from reports.model import OUTCOME_MEANING, OUTCOME_WORDS, OUTCOMES, RunModel, load, run_availability
+from reports.model import OUTCOME_MEANING, OUTCOME_WORDS, OUTCOMES, RunModel, load
 from reports.operations import OperationDiagram, operation_diagram
 from reports.palette import VERDICT_SIGNS, VERDICT_WORDS
 from reports.spacetime import Diagram, diagram, run_time
@@ -266,7 +266,7 @@ def headline(model: RunModel) -> list[tuple[str, str, str]]:
     table = model.operations
     ok = table["outcome"] == "ok"
     latency = table.loc[ok, "latency_ns"]
-    available = run_availability(model)
+    available = model.availability
     heals = [fault.first_ok_after_heal_ns for fault in model.faults if fault.landed and fault.end_ns is not None]
     recovery = censored_quantile(heals, 0.5)
     landed = sum(fault.landed for fault in model.faults)

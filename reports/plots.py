@@ -10,12 +10,15 @@ Rules
 from __future__ import annotations
 
 import io
+import math
 import textwrap
+from collections.abc import Callable
 from typing import Any
 
 import matplotlib.style
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
@@ -25,7 +28,7 @@ from PIL import Image
 from harness.availability import window_width_ns
 from harness.results import FaultResult
 from reports.lanes import Lane, fault_lanes, shaded
-from reports.model import OUTCOME_WORDS, OUTCOMES, RunModel, run_availability
+from reports.model import OUTCOME_WORDS, OUTCOMES, RunModel
 from reports.palette import (
     DEVICE_COLOURS,
     GRID,
@@ -204,7 +207,7 @@ def _draw_scatter(panel: Axes, model: RunModel) -> None:
         _empty(panel, "no operations on record")
         return
     panel.set_yscale("log")
-    panel.yaxis.set_major_formatter(FuncFormatter(_plain_number))
+    _label_decades(panel.yaxis, _plain_number)
     for outcome in OUTCOMES:
         chosen = table["outcome"] == outcome
         panel.plot(
@@ -253,7 +256,7 @@ def _draw_throughput(panel: Axes, model: RunModel) -> None:
 
 
 def _draw_availability_strip(panel: Axes, model: RunModel) -> None:
-    found = run_availability(model)
+    found = model.availability
     panel.grid(False)
     panel.set_ylim(0, 1)
     panel.set_yticks([0.5], ["available"])
@@ -287,7 +290,7 @@ def _draw_quantiles(panel: Axes, model: RunModel) -> None:
     middle = (np.arange(found.shape[1]) + 0.5) * width / 1e9
     overall = np.quantile(values, list(QUANTILE_COLOURS))
     panel.set_yscale("log")
-    panel.yaxis.set_major_formatter(FuncFormatter(_plain_number))
+    _label_decades(panel.yaxis, _plain_number)
     for row, (quantile, colour) in enumerate(QUANTILE_COLOURS.items()):
         panel.plot(
             middle,
@@ -312,20 +315,23 @@ def _draw_distribution(panel: Axes, model: RunModel) -> None:
     values = np.sort(np.maximum(table["latency_ns"].to_numpy(np.float64), 1_000) / 1e6)
     longer = 1.0 - np.arange(len(values)) / len(values)
     panel.loglog(values, longer, drawstyle="steps-post", color=OUTCOME_COLOURS["ok"], linewidth=1.6)
-    panel.xaxis.set_major_formatter(FuncFormatter(_plain_number))
-    panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
+    _label_decades(panel.xaxis, _plain_number)
+    _label_decades(panel.yaxis, lambda value, _: f"{100 * value:g} %")
     panel.set_ylim(0.7 / len(values), 1.3)
+    low, high = panel.transScale.transform([(limit, 1) for limit in panel.get_xlim()])[:, 0]
+    roomy_until = low + 0.85 * (high - low)
     for quantile in (0.5, 0.9, 0.99, 0.999):
         if (1 - quantile) * len(values) < 1:
             continue
         at = float(np.quantile(values, quantile))
         panel.plot([at], [1 - quantile], marker="o", markersize=5, color=OUTCOME_COLOURS["ok"])
+        to_the_left = quantile >= 0.99 or panel.transScale.transform((at, 1))[0] > roomy_until
         panel.annotate(
             f"p{quantile * 100:g}  {_ascii_span(at * 1e6)}",
             (at, 1 - quantile),
-            xytext=(8, 5) if quantile < 0.99 else (-8, -4),
+            xytext=(-8, -4) if to_the_left else (8, 5),
             textcoords="offset points",
-            ha="left" if quantile < 0.99 else "right",
+            ha="right" if to_the_left else "left",
             color=INK,
             fontsize=9,
         )
@@ -339,7 +345,7 @@ def _draw_success_share(panel: Axes, model: RunModel) -> None:
     if table.empty:
         _empty(panel, "no operations on record")
         return
-    found = run_availability(model)
+    found = model.availability
     width = found.width_ns
     ended = table["end_ns"].to_numpy(np.int64)
     good = windowed_counts(ended[(table["outcome"] == "ok").to_numpy()], model.duration_ns, width)
@@ -436,6 +442,19 @@ def _legend(panel: Axes, handles: list[Any] | None, title: str) -> None:
 def _empty(panel: Axes, words: str) -> None:
     panel.set_yticks([])
     panel.text(0.5, 0.5, words, transform=panel.transAxes, ha="center", va="center", color=QUIET)
+
+
+def _label_decades(axis: Axis, label: Callable[[float, object], str]) -> None:
+    """Ticks of an axis of logarithms: powers of ten; in fewer than two decades also 2 and 5, in half a decade all between."""
+
+    def between(value: float, place: object) -> str:
+        low, high = sorted(axis.get_view_interval())
+        wanted = (2, 5) if high > 3 * low else range(2, 10)
+        shown = high < 100 * low and round(value / 10 ** math.floor(math.log10(value * 1.001))) in wanted
+        return label(value, place) if shown else ""
+
+    axis.set_major_formatter(FuncFormatter(label))
+    axis.set_minor_formatter(FuncFormatter(between))
 
 
 def _plain_number(value: float, _: object) -> str:

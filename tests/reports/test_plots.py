@@ -10,12 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from PIL import Image
 
 from reports.model import load
 from reports.palette import OUTCOME_COLOURS
 from reports.pictures import PICTURES, draw_all
-from reports.plots import _lane_names
+from reports.plots import _label_decades, _lane_names, _plain_number
 
 MakeRun = Callable[..., Path]
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -91,3 +93,25 @@ def test_no_window_system_and_no_global_figure_are_used() -> None:
 
 def test_a_second_lane_of_a_kind_bears_no_name() -> None:
     assert _lane_names(["kill", "partition", "partition", "drop"]) == ["kill", "partition", "", "drop"]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "labels"),
+    [
+        (22, 550, ["50", "100", "200", "500"]),
+        (30, 70, ["30", "40", "50", "60", "70"]),
+        (0.5, 4_000, ["1", "10", "100", "1,000"]),
+    ],
+)
+def test_an_axis_of_logarithms_is_labelled_in_plain_numbers_however_short(
+    low: float, high: float, labels: list[str]
+) -> None:
+    figure = Figure()
+    FigureCanvasAgg(figure)
+    panel = figure.subplots()
+    panel.set_yscale("log")
+    panel.set_ylim(low, high)
+    _label_decades(panel.yaxis, _plain_number)
+    figure.canvas.draw()
+    drawn = [(one.get_position()[1], one.get_text()) for one in panel.get_yticklabels(which="both")]
+    assert [text for at, text in sorted(drawn) if text and low <= at <= high] == labels
