@@ -185,7 +185,8 @@ class Reader:
                 "value, for ever.",
                 conflict=True,
             )
-        return Remark(f"{text}.")
+        why = "what one knows to be chosen it may tell all" if ballot is None else "a majority has voted for it there"
+        return Remark(f"{text}: {why} (learning).")
 
     def recovered(self, item: ProtocolEvent) -> Remark:
         ballot, before = item.event.ballot, self._promised.get(item.agent)
@@ -208,7 +209,7 @@ class Reader:
                     "told. A vote must survive a crash (phase 2b).",
                     conflict=True,
                 )
-        return Remark(f"{text}.")
+        return Remark(f"{text}: whatever it has told of must be there (phases 1b and 2b).")
 
     def _was_told(self, agent: str, ballot: Ballot, slot: int) -> bool:
         """Whether others may rely on it; taken for granted if no promise of anybody is on record."""
@@ -239,7 +240,7 @@ class Reader:
                 "state.",
                 conflict=True,
             )
-        return Remark(f"{text}.")
+        return Remark(f"{text}: replicas execute slot by slot, in the same order (state machine replication).")
 
     def started(self, item: ProtocolEvent) -> Remark:
         return Remark(f"{item.agent} starts (incarnation {item.incarnation}).")
@@ -252,7 +253,10 @@ class Reader:
         return Remark(f"{item.agent} gives up ballot {ballot_name(item.event.ballot)}{reason}.")
 
     def fault(self, item: ProtocolEvent) -> Remark:
-        return Remark(f"The fault {item.event.extra['word']}: {shown(item.event.extra['fault'], 120)}.")
+        name, _, what = item.event.extra["fault"].partition(": ")
+        if not what or not name.startswith("#"):
+            return Remark(f"The fault {item.event.extra['word']}: {shown(item.event.extra['fault'], 120)}.")
+        return Remark(f"Fault {shown(name.split()[0], 8)} {item.event.extra['word']}: {shown(what, 120)}.")
 
     def verdict(self, item: ProtocolEvent) -> Remark:
         return Remark(f"Here it shows: {shown(item.event.extra, 400)}.", conflict=True)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import merge
 
 from harness.record import AgentEvent, Ballot
@@ -115,11 +115,19 @@ class Arrow:
 
 @dataclass(frozen=True)
 class Durable:
-    """What is on an agent's disk from here on."""
+    """What is on an agent's disk from here on. ``x``: the middle of the lane; the text stands to its left."""
 
     x: float
     y: float
     text: str
+
+    @property
+    def width(self) -> float:
+        return round(4 + 5.9 * len(self.text), 1)
+
+    @property
+    def left(self) -> float:
+        return self.x - 13 - self.width
 
 
 @dataclass(frozen=True)
@@ -169,6 +177,7 @@ def diagram(model: RunModel, violation: Violation) -> Diagram | None:
     scale = _scale(times, ys)
     ballots = {item.event.ballot for item in wanted if item.event.ballot is not None}
     arrows, recorded = _arrows(model, xs, scale, (times[0], times[-1]), slots, ballots)
+    durable = _durable(wanted, told, reader, xs, scale, (times[0], times[-1]), slots)
     return Diagram(
         width=xs[lanes[-1]] + _room([_label(item, slots) for item in wanted if item.agent == lanes[-1]]),
         height=ys[-1] + 0.7 * ROW,
@@ -192,12 +201,12 @@ def diagram(model: RunModel, violation: Violation) -> Diagram | None:
             for row, item in enumerate(wanted)
         ),
         bands=_bands(model, xs, lane_width, scale, times[0], times[-1]),
-        arrows=arrows,
+        arrows=tuple(_beside(arrow, durable) for arrow in arrows),
         letters=tuple(reader.letters.legend),
         total=total,
         begins_ns=times[0],
         messages_recorded=recorded,
-        durable=_durable(wanted, told, reader, xs, scale, (times[0], times[-1]), slots),
+        durable=durable,
     )
 
 
@@ -261,11 +270,19 @@ def _of_slots(model: RunModel, violation: Violation, slots: tuple[int, ...], sho
 
 
 def _before(model: RunModel, violation: Violation) -> list[ProtocolEvent]:
-    """The last steps of the agents that the violation names, up to its time; none if it names no agent."""
+    """The last steps of the agents that the violation names, up to its time, and the elections of the ballots that they
+    promised; none if it names no agent."""
     until = run_time(model, violation.time_ns)
     names = set(violation.agents)
-    items = [item for item in model.protocol if item.time_ns <= until and item.agent in names]
-    return [item for item in items if item.event.kind in EXPLAINED - {"applied"}][-CONTEXT_STEPS:]
+    items = [item for item in model.protocol if item.time_ns <= until and item.event.kind in EXPLAINED - {"applied"}]
+    own = [item for item in items if item.agent in names][-CONTEXT_STEPS:]
+    promised = {item.event.ballot for item in own if item.event.kind == "promised"}
+    elections = [
+        item
+        for item in items
+        if item.agent not in names and item.event.kind in ("prepare", "leader") and item.event.ballot in promised
+    ]
+    return sorted([*own, *elections[-CONTEXT_STEPS:]], key=_time)
 
 
 def _shown_ns(model: RunModel, violation: Violation) -> int:
@@ -320,6 +337,17 @@ def _told(model: RunModel) -> dict[tuple[str, Ballot, int], int] | None:
         elif event.kind in ("leader", "chosen") and item.agent in acceptors:
             found.setdefault((item.agent, event.ballot, event.slot if event.kind == "chosen" else 0), item.time_ns)
     return found if recorded else None
+
+
+def _beside(arrow: Arrow, durable: Sequence[Durable]) -> Arrow:
+    """The arrow, ending before what stands at the left of a lane: a head under it could not be seen."""
+    x1, x2 = arrow.x1, arrow.x2
+    for item in durable:
+        if item.left < x1 < item.x and abs(item.y - arrow.y1) < 12:
+            x1 = item.left - 2
+        if item.left < x2 < item.x and abs(item.y - arrow.y2) < 12:
+            x2 = item.left - 2
+    return replace(arrow, x1=x1, x2=x2)
 
 
 def _durable(
@@ -452,8 +480,8 @@ def _arrows(
     slots: tuple[int, ...],
     ballots: set[Ballot],
 ) -> tuple[tuple[Arrow, ...], bool]:
-    """Messages between these lanes within the rows, of phase 1 of these ballots or about the slots; and whether the network
-    recorded any at all."""
+    """Messages between these lanes within the rows, of phase 1 of these ballots or about the slots; and whether the
+    network recorded any at all."""
     begin, end = rows
     recorded = False
     found: list[Arrow] = []
@@ -465,7 +493,7 @@ def _arrows(
         if not isinstance(extra, dict) or len(found) == MESSAGES_AT_MOST:
             continue
         name = extra.get("name")
-        about_slot = not slots or (item.event.slot in slots and name not in PHASE_1)
+        about_slot = item.event.slot in slots and name not in PHASE_1
         if not about_slot and not (name in PHASE_1 and item.event.ballot in ballots):
             continue
         source, target, sent = extra.get("source"), extra.get("target"), extra.get("sent_ns")

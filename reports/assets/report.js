@@ -9,6 +9,7 @@
   all("figure.spacetime").forEach(stepper);
   if (find("#live") && find("#data")) timeline(JSON.parse(find("#data").textContent));
   if (find("#runs")) runFilter();
+  toldOnPaper();
 
   function copyButton() {
     const button = find("#copy");
@@ -57,11 +58,23 @@
       if (event.altKey || event.ctrlKey || event.metaKey) return;
       const move = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
       if (move) show(at + move);
+      else if (event.key === "Home") show(1);
+      else if (event.key === "End") show(steps.length);
       else if (event.key === "Escape") show(0);
       else return;
       event.preventDefault();
     });
     show(0);
+  }
+
+  /* Nobody can open what is folded up on paper. */
+  function toldOnPaper() {
+    let opened = [];
+    addEventListener("beforeprint", () => {
+      opened = all("details:not([open])");
+      opened.forEach((details) => { details.open = true; });
+    });
+    addEventListener("afterprint", () => opened.forEach((details) => { details.open = false; }));
   }
 
   /* On a narrow screen the lane of the step may be outside. */
@@ -102,7 +115,7 @@
     const pointOutcome = unpack(points.outcome, Uint8Array);
     const pointFunction = unpack(points.f, Uint8Array);
     const pointKey = unpack(points.key, Uint16Array);
-    const pointProcess = unpack(points.process, Uint32Array);
+    const pointClient = unpack(points.client, Uint16Array);
     const pointSeq = unpack(points.seq, Uint32Array);
     const width = data.window_us / 1e6;
     const duration = data.duration_us / 1e6;
@@ -120,6 +133,7 @@
     const panelWidth = () => Math.max(240, find("#live").clientWidth);
     let charts = [];
     let colours = {};
+    let pointed = null;
 
     const number = (value, digits = 3) => value === null || value === undefined ? "–" : Number(value.toPrecision(digits)).toLocaleString("en");
     const readColours = () => {
@@ -173,7 +187,8 @@
     /* Powers of ten; with less than two of them in view also 2 and 5 times those. */
     const decades = (chart, axis, low, high) => {
       const found = [];
-      const factors = Math.log10(high / low) > 1.6 ? [1] : [1, 2, 5];
+      const powers = Math.floor(Math.log10(high * 1.001)) - Math.ceil(Math.log10(low * 0.999)) + 1;
+      const factors = powers > 2 ? [1] : high > 3 * low ? [1, 2, 5] : [1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9];
       for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power += 1) {
         for (const factor of factors) {
           const value = factor * 10 ** power;
@@ -323,7 +338,13 @@
 
     function tell(chart) {
       if (chart.cursor.left < 0 || chart.cursor.event === null || chart.cursor.event === undefined) return;
-      const time = chart.posToVal(chart.cursor.left, "x");
+      readout.setAttribute("aria-live", "off");
+      const near = chart.root.parentElement.dataset.panel === "points" ? nearestPoint(chart) : -1;
+      pointed = chart.posToVal(chart.cursor.left, "x");
+      say(pointed, near);
+    }
+
+    function say(time, near) {
       const at = Math.max(0, Math.min(windows - 1, Math.floor(time / width)));
       const parts = [["time", `${time.toFixed(3)} s`]];
       const on = bars.filter((bar) => bar.begin <= time && time <= bar.end).map((bar) => `${bar.kind} ${bar.targets}${bar.landed ? "" : " (did not land)"}`);
@@ -331,12 +352,9 @@
       parts.push(["p50 · p95 · p99", `${["p50", "p95", "p99"].map((name) => number(data.quantiles[name][at])).join(" · ")} ms`]);
       parts.push(["per second", ["ok", "fail", "info"].map((name) => `${number(data.throughput[name][at])} ${words[name]}`).join(" · ")]);
       parts.push(["", ["outage", "available"][data.available[at]] || "nothing was asked"]);
-      if (chart.root.parentElement.dataset.panel === "points") {
-        const near = nearestPoint(chart);
-        if (near >= 0) {
-          parts.push(["operation", `${points.functions[pointFunction[near]]} ${points.keys[pointKey[near]]}, ${number(pointLatency[near])} ms, `
-            + `${words[points.outcomes[pointOutcome[near]]]} (client ${pointProcess[near]}, number ${pointSeq[near]})`]);
-        }
+      if (near >= 0) {
+        parts.push(["operation", `${points.functions[pointFunction[near]]} ${points.keys[pointKey[near]]}, ${number(pointLatency[near])} ms, `
+          + `${words[points.outcomes[pointOutcome[near]]]} (client ${points.clients[pointClient[near]]}, operation ${pointSeq[near]})`]);
       }
       readout.replaceChildren(...parts.flatMap(([name, value], place) => {
         const strong = document.createElement("b");
@@ -352,6 +370,16 @@
       charts = all("[data-panel]", holder).map((element) => makers[element.dataset.panel](element));
       if (range) charts[0].setScale("x", range);
       holder.dataset.panels = charts.length;
+    }
+
+    /* Without a mouse: the reading line goes on by one window, and what it says is announced. */
+    function read(step) {
+      const { min, max } = charts[0].scales.x;
+      const from = pointed === null || pointed < min || pointed > max ? (min + max) / 2 : pointed + step * width;
+      pointed = Math.max(min, Math.min(max, (Math.floor(from / width) + 0.5) * width));
+      readout.setAttribute("aria-live", "polite");
+      charts.forEach((chart) => chart.setCursor({ left: chart.valToPos(pointed, "x"), top: 0 }, false));
+      say(pointed, -1);
     }
 
     function zoom(how) {
@@ -372,6 +400,11 @@
     all("[data-zoom]").forEach((button) => button.addEventListener("click", () => zoom(button.dataset.zoom)));
     holder.addEventListener("dblclick", () => zoom("all"));
     holder.addEventListener("keydown", (event) => {
+      if (event.shiftKey && (event.key === "ArrowLeft" || event.key === "ArrowRight")) {
+        event.preventDefault();
+        read(event.key === "ArrowRight" ? 1 : -1);
+        return;
+      }
       const how = { "+": "in", "=": "in", "-": "out", ArrowLeft: "left", ArrowRight: "right", 0: "all" }[event.key];
       if (!how || event.altKey || event.ctrlKey || event.metaKey) return;
       event.preventDefault();

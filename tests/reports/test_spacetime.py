@@ -13,7 +13,7 @@ from reports.explain import Reader, Remark
 from reports.model import ProtocolEvent, RunModel, load
 from reports.operations import operation_diagram, operation_text
 from reports.page import violations
-from reports.spacetime import STEPS_AT_MOST, diagram, run_time
+from reports.spacetime import STEPS_AT_MOST, Arrow, Durable, _beside, diagram, run_time
 
 MakeRun = Callable[..., Path]
 A = (Command(0, 0, 0, "write", "k", "a"),)
@@ -112,6 +112,34 @@ def test_a_violation_without_a_slot_shows_what_its_agents_did_before(make_run: M
     assert found is not None
     assert {step.lane for step in found.steps} == {"a1"}
     assert diagram(model, Violation("x/y", "…", time_ns=model.duration_ns)) is None
+
+
+def test_a_forgotten_promise_shows_who_asked_for_it_and_led_on_it(make_run: MakeRun) -> None:
+    model = load(make_run("agreement", operations=400))
+    at_ns = next(item.time_ns for item in model.protocol if item.agent == "a1" and item.event.kind == "recovered")
+    found = diagram(model, Violation("promise/forgotten", "…", time_ns=at_ns, agents=("a1",)))
+    assert found is not None
+    elections = [(step.lane, step.label) for step in found.steps if step.mark in ("triangle", "star")]
+    assert elections == [("p0", "prepare 1.0"), ("p0", "leads 1.0")]
+    assert [name for name, _ in found.lanes] == ["p0", "a1"]
+    assert "A promise must survive a crash" in found.steps[-1].sentence
+
+
+def test_an_arrow_ends_before_what_stands_beside_the_lane() -> None:
+    beside = (Durable(500.0, 100.0, "disk 1.1"),)
+    assert _beside(Arrow(100.0, 60.0, 489.0, 101.0, False, ""), beside).x2 == beside[0].left - 2
+    assert _beside(Arrow(489.0, 99.0, 100.0, 140.0, False, ""), beside).x1 == beside[0].left - 2
+    for elsewhere in (Arrow(100.0, 60.0, 489.0, 160.0, False, ""), Arrow(900.0, 60.0, 511.0, 100.0, False, "")):
+        assert _beside(elsewhere, beside) == elsewhere
+
+
+def test_a_fault_is_told_by_its_number_and_what_it_does() -> None:
+    def told(describe: str) -> str:
+        extra = {"kind": "power", "word": "begins", "fault": describe}
+        return Reader(3).remark(ProtocolEvent(0, "r2", 1, AgentEvent(0, "fault", extra=extra))).sentence
+
+    assert told("#2 when 1st agent r1 leader: cut the power of r2") == "Fault #2 begins: cut the power of r2."
+    assert told("final power of r0, r1 and r2") == "The fault begins: final power of r0, r1 and r2."
 
 
 def test_the_diagram_is_bounded(make_run: MakeRun) -> None:
