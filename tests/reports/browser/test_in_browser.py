@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -79,9 +80,10 @@ def test_steps_move_by_button_and_by_key(browser: Any, make_run: MakeRun) -> Non
     at, sentence = browser.run(state)
     assert at == "2" and "a0 promises ballot 1.0" in sentence
     assert browser.run("document.querySelectorAll('.step.now').length") == 1
-    for _ in range(40):
-        browser.press("ArrowRight")
+    browser.press("End")
     assert "This breaks agreement" in browser.run(state)[1]
+    browser.press("Home")
+    assert browser.run(state)[0] == "1"
     browser.press("Escape")
     assert browser.run(state)[0] == "0" and browser.run("document.querySelectorAll('.step.later').length") == 0
 
@@ -125,6 +127,41 @@ def test_hovering_reads_values(browser: Any, make_run: MakeRun) -> None:
         "new Promise(done => setTimeout(() => done(document.querySelector('#readout').textContent), 80))"
     )
     assert "kill p0" in words and "p50" in words
+
+
+def test_hovering_an_operation_names_its_client(browser: Any, make_run: MakeRun) -> None:
+    _open(browser, make_run("pass", operations=40))
+    browser.run("document.querySelector('[data-panel=points]').scrollIntoView({ block: 'center' })")
+    x, y, wide, high = browser.run(
+        "(b => [b.x, b.y, b.width, b.height])(document.querySelector('[data-panel=points] .u-over').getBoundingClientRect())"
+    )
+    for part in range(4, 40):
+        for row in range(2, 20):
+            browser.call(
+                "Input.dispatchMouseEvent", type="mouseMoved", x=x + wide * part / 80, y=y + high * (0.3 + row / 30)
+            )
+            words = browser.run("document.querySelector('#readout').textContent")
+            if "operation" in words:
+                assert re.search(r"\(client [1-8], operation \d+\)", words)
+                return
+    raise AssertionError("no operation was found under the pointer")
+
+
+def test_values_are_read_without_a_mouse(browser: Any, make_run: MakeRun) -> None:
+    _open(browser, make_run("pass", operations=400))
+    browser.run("panels.focus()")
+    readout = "[document.querySelector('#readout').textContent, document.querySelector('#readout').ariaLive]"
+    seen = []
+    for _ in range(3):
+        browser.press("ArrowRight", shift=True)
+        words, live = browser.run(readout)
+        assert "p50" in words and live == "polite"
+        seen.append(float(words.split()[1]))
+    assert 1.9 < seen[0] < seen[1] < seen[2] < 2.4
+    browser.press("ArrowLeft", shift=True)
+    assert float(browser.run(readout)[0].split()[1]) == seen[1]
+    ranges = "[...document.querySelectorAll('[data-panel]')].map(panel => panel.dataset.range)"
+    assert all(float(one.split()[0]) == 0 for one in browser.run(ranges)), "the panels stay where they are"
 
 
 @pytest.mark.parametrize("dark", [False, True])
@@ -205,4 +242,19 @@ def test_paper_shows_the_pictures_and_every_step(browser: Any, make_run: MakeRun
     assert browser.run(f"{shown}('#static img')") == 3
     assert browser.run(f"{shown}('button, nav, .stepper, #live')") == 0
     assert browser.run("[...document.querySelectorAll('.step.later')].every(e => getComputedStyle(e).opacity === '1')")
+    sign = "getComputedStyle(document.querySelector('.verdict .sign'))"
+    assert browser.run(f"{sign}.printColorAdjust") == "exact", "white on nothing could not be read"
     browser.call("Emulation.setEmulatedMedia", media="")
+    browser.run(
+        "document.querySelector('details').open = false; window.unfolded = -1; addEventListener('beforeprint',"
+        " () => { unfolded = document.querySelectorAll('details:not([open])').length; })"
+    )
+    browser.call("Page.printToPDF")
+    assert browser.run("[unfolded, document.querySelectorAll('details:not([open])').length]") == [0, 1]
+
+
+def test_the_evidence_of_a_fault_is_read_without_scrolling_on_a_narrow_screen(browser: Any, make_run: MakeRun) -> None:
+    _open(browser, make_run("pass", operations=200), width=400)
+    outside = """[...document.querySelectorAll(".evidence div")].filter(e => e.getBoundingClientRect().right
+      > e.closest(".scroll").getBoundingClientRect().right + 1).length"""
+    assert browser.run(outside) == 0
