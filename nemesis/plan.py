@@ -70,6 +70,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keep_slots: int = 100
     """Decided values kept below the snapshot, for those a little behind."""
     max_sessions: int = 4096
+    """Of clients, kept by each learner. Fewer than clients that ask at the same time: they push out each other's."""
     page_bytes: int = 65_536
 
 

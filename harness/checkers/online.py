@@ -424,8 +424,9 @@ class Votes:
     def on_recovered(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
         if agent not in self.voters:
             return
-        if slot:
-            self.on_floor(agent, inc, time_ns, None, slot, None, None)
+        # It may stand lower than before: what was cut under a checkpoint that was not durable is back.
+        self.floor[agent] = 0
+        self.on_floor(agent, inc, time_ns, None, slot, None, None)
         bit = 1 << agent
         back: dict[int, Ballot] = {at: (round_, node) for at, (round_, node) in extra or ()}
         before = self.latest[agent]

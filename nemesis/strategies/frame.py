@@ -54,14 +54,15 @@ def framed(seed: int, strategy: str, frame: Frame) -> Plan:
         cluster = _with_others(cluster, some)
     faulty = part("client links")() < 0.15
     heal: Heal = "majority" if part("heal")() < 0.3 else base.heal
+    workload = frame.workload or _workload(part("workload"))
     return msgspec.structs.replace(
         base,
         seed=seed,
         strategy=strategy,
         cluster=cluster,
         duration_ns=frame.duration_ns or stepped(between(part("duration"), 1000, 3000) * MILLISECOND),
-        workload=frame.workload or _workload(part("workload")),
-        limits=frame.limits or _limits(part("limits")),
+        workload=workload,
+        limits=frame.limits or room_for(workload, _limits(part("limits"))),
         network=_network(part("network")),
         disk=_disk(part("disk"), base.disk),
         client_links_faulty=faulty if frame.client_links_faulty is None else frame.client_links_faulty,
@@ -149,6 +150,11 @@ def _limits(draw: Draw) -> Limits:
         page_bytes=choice(draw, (512, 4096, 65_536)),
         max_sessions=choice(draw, (4096, 4096, 16, 4)),
     )
+
+
+def room_for(workload: Workload, limits: Limits) -> Limits:
+    """Fewer sessions than clients, and these push out each other's for ever: no cluster serves all of them then."""
+    return msgspec.structs.replace(limits, max_sessions=max(limits.max_sessions, workload.clients))
 
 
 def _network(draw: Draw) -> Network:

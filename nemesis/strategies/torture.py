@@ -11,7 +11,7 @@ import msgspec
 from nemesis.draws import Draw, between, choice, sample, stream
 from nemesis.faults import KINDS, Fault, Parameter
 from nemesis.plan import MILLISECOND, SECOND, Plan, Timing
-from nemesis.strategies.frame import Frame, cluster_of, spread, stepped
+from nemesis.strategies.frame import Frame, cluster_of, room_for, spread, stepped
 from nemesis.strategies.moves import random_params
 
 DURATION_NS = 60 * SECOND
@@ -42,6 +42,7 @@ def generate(seed: int, frame: Frame) -> Plan:
     """What the frame leaves open is taken from its base plan, not drawn."""
     base = frame.base
     nodes = frame.nodes or (base.cluster.nodes if base.cluster.deployment == "collapsed" else base.cluster.acceptors)
+    workload = frame.workload or base.workload
     plan = msgspec.structs.replace(
         base,
         seed=seed,
@@ -50,8 +51,8 @@ def generate(seed: int, frame: Frame) -> Plan:
         duration_ns=frame.duration_ns or DURATION_NS,
         settle_ns=max(base.settle_ns, SETTLE_NS),
         timing=TIMING if base.timing == Timing() else base.timing,
-        workload=frame.workload or base.workload,
-        limits=frame.limits or base.limits,
+        workload=workload,
+        limits=frame.limits or room_for(workload, base.limits),
         client_links_faulty=frame.client_links_faulty or False,
     )
     draw = stream(f"{seed}/torture")

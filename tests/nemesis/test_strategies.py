@@ -212,3 +212,10 @@ def test_molasses_lasts_until_the_heal() -> None:
     ]
     assert sum(lasting) > 0.8 * len(plans)
     assert {plan.heal for plan in plans} == {"all", "majority"}
+
+
+@pytest.mark.parametrize("strategy", ["aimed", "torture"])
+def test_there_is_a_session_for_each_client(strategy: str) -> None:
+    busy = Frame(workload=Workload(clients=5000))
+    plans = [generate(strategy, 0, busy), *(generate(strategy, seed, Frame()) for seed in range(60))]
+    assert all(plan.limits.max_sessions >= plan.workload.clients for plan in plans)

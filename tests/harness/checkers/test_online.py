@@ -523,3 +523,23 @@ def test_votes_below_the_cut_need_not_be_told(trace: Trace) -> None:
     trace(0, "promised", (2, 1))
     trace(0, "told_promise", (2, 1), 1, None, [True, []])
     assert trace.rules == []
+
+
+def test_votes_below_a_cut_that_a_restart_has_undone_must_be_told_again(trace: Trace) -> None:
+    trace.vote((1, 0), 3, X, 0)
+    trace(0, "cut", None, 3)
+    trace.restart(0, (1, 0), [[3, [1, 0]]], floor=0)
+    trace(0, "promised", (2, 1))
+    trace(0, "told_promise", (2, 1), 1, None, [True, []])
+    assert trace.rules == ["promise/incomplete"]
+
+
+def test_a_cut_that_a_restart_has_undone_may_be_made_again(trace: Trace) -> None:
+    trace.vote((1, 0), 3, X, 0)
+    trace(0, "cut", None, 3)
+    trace.restart(0, (1, 0), [[3, [1, 0]]], floor=0)
+    trace.vote((2, 1), 3, X, 0)
+    trace(0, "cut", None, 3)
+    trace(0, "promised", (3, 2))
+    trace(0, "told_promise", (3, 2), 1, None, [True, []])
+    assert trace.rules == []
