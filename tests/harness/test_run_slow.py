@@ -14,8 +14,6 @@ from harness.results import Results, Verdict
 from harness.run import run_real
 from nemesis.faults import Fault
 from nemesis.plan import Cluster, Disk, Limits, Plan, Plant, Timing, Workload
-from nemesis.strategies import generate
-from nemesis.strategies.frame import Frame
 
 MS = 1_000_000
 SECOND = 1_000_000_000
@@ -138,11 +136,30 @@ def accept_without_promise() -> Iterator[Plan]:
 
 
 def ballots_mixed() -> Iterator[Plan]:
-    cluster = Cluster(deployment="classic")
-    for seed in range(1, 9):
-        base = replace(BASE, cluster=cluster)
-        plan = generate("aimed", seed, Frame(base, "classic", 3, 6 * SECOND, base.workload))
-        yield replace(plan, timing=TIMING, disk=BASE.disk)
+    """From one second on p0 reaches a0 alone and p1 everybody but a0: a0 votes for what p0 proposes, then a1 for what p1
+    proposes in the same slots, while p1's Accepts to a2 are still on their way."""
+
+    def between(proposer: str, acceptor: str, kind: str, **params: float) -> Fault:
+        where: dict[str, int | float | str] = {"way": "out", "peer": acceptor, **params}
+        return Fault(kind, f"agent:{proposer}", at_ns=SECOND, duration_ns=2 * SECOND, params=where)
+
+    patient = replace(TIMING, election_timeout_ns=400 * MS)
+    for seed in range(4):
+        yield replace(
+            BASE,
+            seed=seed,
+            cluster=Cluster(deployment="classic", proposers=2, acceptors=3, learners=2),
+            timing=patient,
+            limits=Limits(snapshot_every=0),
+            duration_ns=4 * SECOND,
+            faults=(
+                Fault("clock_drift", "agent:p1", at_ns=0, duration_ns=900 * MS, params={"rate": 0.1}),
+                between("p0", "a1", "drop", probability=1.0),
+                between("p0", "a2", "drop", probability=1.0),
+                between("p1", "a0", "drop", probability=1.0),
+                between("p1", "a2", "delay", delay_ns=100 * MS, jitter_ns=0),
+            ),
+        )
 
 
 @pytest.mark.parametrize(
