@@ -3,7 +3,8 @@
 A local read asks one replica for what it holds; it may be old, but never older than what that client saw before.
 
 Every value written is unique in the run, and a delete carries an identity, so that histories are unambiguous: a read says
-which write it saw. Appends have keys of their own.
+which write it saw. Appends have keys of their own, and go on to a fresh list before one grows long: every read of a list
+carries all of it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import msgspec
 from nemesis.plan import Workload
 
 READS = ("read", "local-read")
+LONGEST_LIST = 256
+"""Values that one generator appends to a list."""
 
 
 class Intent(msgspec.Struct, frozen=True):
@@ -44,13 +47,19 @@ class MixedWorkload:
         self._writer = writer
         self._count = 0
         self._seen: dict[str, Any] = {}
+        self._appended = [0] * workload.keys
+        """Values appended to the lists of each number, by this generator."""
 
     def next(self) -> Intent:
         at = self._draw()
         f = self._functions[min(bisect_right(self._limits, at), len(self._functions) - 1)]
         number = int(self._draw() * self._keys)
         if f == "append" or (f in READS and self._draw() < 0.2 and self._appends):
-            return Intent(f, f"list{number}", None if f in READS else self._unique())
+            key = _list_key(number, self._appended[number] // LONGEST_LIST)
+            if f in READS:
+                return Intent(f, key)
+            self._appended[number] += 1
+            return Intent(f, key, self._unique())
         key = f"key{number}"
         if f in READS:
             return Intent(f, key)
@@ -60,7 +69,12 @@ class MixedWorkload:
 
     def reads(self) -> list[Intent]:
         """One read of every key."""
-        return [Intent("read", f"{kind}{number}") for kind in ("key", "list") for number in range(self._keys)]
+        lists = [
+            _list_key(number, generation)
+            for number, appended in enumerate(self._appended)
+            for generation in range(appended // LONGEST_LIST + 1)
+        ]
+        return [Intent("read", key) for key in (*(f"key{number}" for number in range(self._keys)), *lists)]
 
     def saw(self, key: str, value: Any) -> None:
         """``value`` was found or put under ``key``: the next compare-and-set there expects it."""
@@ -69,3 +83,7 @@ class MixedWorkload:
     def _unique(self) -> str:
         self._count += 1
         return f"{self._writer}{self._count}".ljust(self._pad, ".")
+
+
+def _list_key(number: int, generation: int) -> str:
+    return f"list{number}.{generation}" if generation else f"list{number}"

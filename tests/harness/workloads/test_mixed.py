@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from harness.workloads.mixed import Intent, MixedWorkload
+from harness.workloads.mixed import LONGEST_LIST, Intent, MixedWorkload
 from nemesis.plan import DEFAULT_MIX, Workload
 
 DRAWS = 20_000
@@ -56,3 +56,12 @@ def test_a_compare_and_set_expects_what_was_seen_last() -> None:
     assert mixed.next().expected is None
     mixed.saw("key0", "seen")
     assert mixed.next().expected == "seen"
+
+
+def test_no_list_grows_long_and_the_last_reads_ask_for_all_of_them() -> None:
+    mixed = MixedWorkload(Workload(keys=2, mix={"append": 0.5, "read": 0.5}), Random(1).random, "w")
+    found = [mixed.next() for _ in range(DRAWS)]
+    lengths = Counter(intent.key for intent in found if intent.f == "append")
+    assert max(lengths.values()) == LONGEST_LIST
+    assert sum(lengths.values()) > DRAWS / 3
+    assert {intent.key for intent in mixed.reads()} == {*lengths, "key0", "key1"}
