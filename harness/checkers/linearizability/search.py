@@ -23,6 +23,8 @@ Prunings, each of which keeps an answer if there is one
 9. *Depth first, in broad steps*: of many configurations the ``WIDTH`` that used up least go ahead; the others, also those
    that could still be continued to a return, wait and come back only if those fail. What was tried at an event is
    remembered, so nothing is tried twice.
+10. *Windows*: before much is gone back to, it is tried whether no order is left from a completed write on, whatever came
+   before it. That takes little where a violation is local, as most are, and tells it by what is near.
 
 The budget bounds steps and configurations; beyond it the answer is "unknown", never a guess.
 """
@@ -35,10 +37,13 @@ import msgspec
 
 from harness.checkers.linearizability.history import NEVER, UNKNOWN, Op
 from harness.checkers.linearizability.sequential import Illegal, Model
+from harness.checkers.linearizability.windows import ending_at
 
 DEFAULT_STEPS = 20_000_000
 DEFAULT_CONFIGURATIONS = 1_000_000
 WIDTH = 32
+WINDOW_STEPS = 100_000
+"""After so many steps of going back, windows are tried; then again after twice as many."""
 FORGET_STATES = 10_000
 """When nothing is in flight, more states than these are forgotten: a list that grows would fill the memory."""
 
@@ -512,12 +517,34 @@ def _add(configs: Configs, config: tuple[int, int], used: int, hiding: int) -> b
     return True
 
 
+def _by_window(
+    ops: list[Op], model: Model, time: int, steps: int, configurations: int
+) -> tuple[SearchResult | None, int]:
+    """The violation in a part of the operations that ends at a time, if one is found; and the steps that this took."""
+    left = steps
+    for part in ending_at(time, ops, model):
+        if len(part) == len(ops):
+            break
+        found = search(part, model, steps=left, configurations=configurations, windows=False)
+        left -= found.steps
+        if found.legal is False:
+            originals = {op.index: op for op in ops}
+            assert found.op is not None
+            found.op = originals[found.op.index]
+            found.in_flight = tuple(originals[op.index] for op in found.in_flight)
+            return found, steps - left
+        if found.legal is None or left <= 0:
+            break
+    return None, steps - left
+
+
 def search(
     ops: list[Op],
     model: Model,
     *,
     steps: int = DEFAULT_STEPS,
     configurations: int = DEFAULT_CONFIGURATIONS,
+    windows: bool = True,
 ) -> SearchResult:
     """Is there an order of ``ops`` (of one object) that the model allows and real time permits?"""
     events = [(op.call, 0, position) for position, op in enumerate(ops)]
@@ -530,6 +557,7 @@ def search(
     at = 0
     resumed: Configs | None = None
     last = len(events) - 1
+    tried_at, try_below, patience = -1, steps, WINDOW_STEPS
     try:
         while at <= last:
             _, is_return, position = events[at]
@@ -557,10 +585,22 @@ def search(
                 continue
             if not left and at > farthest:
                 farthest, dead_end = at, (run.structure(), before)
+                try_below = run.steps_left - patience
             if not waiting:
                 assert dead_end is not None
                 run.restore(dead_end[0])
                 return _illegal(run, events[farthest][2], dead_end[1])
+            if windows and run.steps_left < try_below and farthest > tried_at:
+                tried_at = farthest
+                found, taken = _by_window(
+                    ops, model, events[farthest][0], min(patience, run.steps_left), configurations
+                )
+                run.steps_left -= taken
+                if found is not None:
+                    found.steps = steps - run.steps_left
+                    found.most_configurations = max(found.most_configurations, run.peak)
+                    return found
+                patience *= 2
             at, resumed = run.come_back()
     except _Budget:
         op = ops[events[min(at, last)][2]]

@@ -2,8 +2,7 @@
 
 Dropping just anything would fabricate violations: a read without its write is illegal though nothing was wrong. Allowed
 1. cut after the completion at which no state was left; what was in flight then becomes pending;
-2. forget what ended before a completed write was called: the write replaced all of it. What overlaps the write may have
-   happened before it, in a state that is forgotten too: queries are left out, and any other answer than a write's;
+2. forget what ended before a completed write was called: the write replaced all of it (see ``windows``);
 3. leave out a query, or a compare-and-set that changes nothing;
 4. leave out a write or a compare-and-set whose new value nobody read, expected or found (registers only: whatever came
    before would be seen in its place, and nobody looked); or at once all compare-and-sets that lead to no such value;
@@ -22,6 +21,7 @@ from harness.checkers.linearizability.check import Engine, Result, check
 from harness.checkers.linearizability.explain import MOST_OPERATIONS
 from harness.checkers.linearizability.history import NEVER, UNKNOWN, History, Op, show
 from harness.checkers.linearizability.models import CasRegister, Model
+from harness.checkers.linearizability.windows import from_write, pending
 
 MOST_LISTED = 20
 """Operations that force a violation are named in one line, if they are more than can be told one by one."""
@@ -56,10 +56,14 @@ def _reduced(
         return check(History(ops), model, steps=steps).legal is False
 
     ops = [op for op in history.ops if op.key == result.key] if model.keyed else list(history.ops)
-    ops = _cut(ops, model, steps, result)
-    if not still_illegal(ops):
+    shorter = _cut(ops, result)
+    after, replacing = _forget(shorter, model, still_illegal)
+    if replacing is not None:
+        ops = after
+    elif still_illegal(shorter):
+        ops = shorter
+    elif not still_illegal(ops):
         return ops, lambda _: False, None
-    ops, replacing = _forget(ops, model, still_illegal)
     before = -1
     while before != len(ops) and left > 0:
         before = len(ops)
@@ -105,15 +109,10 @@ def condensed(history: History, model: Model, result: Result) -> Result:
     return again
 
 
-def _cut(ops: list[Op], model: Model, steps: int, result: Result) -> list[Op]:
+def _cut(ops: list[Op], result: Result) -> list[Op]:
     """Without all that was called after the violation was complete."""
     last = max((op.ret for op in result.ops if not op.pending), default=NEVER)
-    shorter = [_pending(op) if op.ret > last else op for op in ops if op.call <= last]
-    return shorter if check(History(shorter), model, steps=steps).legal is False else ops
-
-
-def _pending(op: Op) -> Op:
-    return op if op.pending else Op(op.index, op.process, op.f, op.key, op.value, UNKNOWN, op.call, NEVER)
+    return [pending(op) if op.ret > last else op for op in ops if op.call <= last]
 
 
 def _forget(ops: list[Op], model: Model, still_illegal: Judge) -> tuple[list[Op], Op | None]:
@@ -121,7 +120,7 @@ def _forget(ops: list[Op], model: Model, still_illegal: Judge) -> tuple[list[Op]
     writes = [op for op in sorted(ops, key=lambda op: op.call) if op.f in model.overwrites and not op.pending]
 
     def will_do(position: int) -> bool:
-        return still_illegal(_replaced_by(writes[position], ops, model))
+        return still_illegal(from_write(writes[position], ops, model))
 
     found, too_late, stride = -1, len(writes), 1
     while found < 0 < too_late:
@@ -138,18 +137,7 @@ def _forget(ops: list[Op], model: Model, still_illegal: Judge) -> tuple[list[Op]
             found = position
         else:
             too_late = position
-    return _replaced_by(writes[found], ops, model), writes[found]
-
-
-def _replaced_by(write: Op, ops: list[Op], model: Model) -> list[Op]:
-    """Rule 2."""
-    kept: list[Op] = []
-    for op in ops:
-        if op.call > write.ret or op is write:
-            kept.append(op)
-        elif op.ret >= write.call and not model.is_query(op):
-            kept.append(op if op.f in model.overwrites else _pending(op))
-    return kept
+    return from_write(writes[found], ops, model), writes[found]
 
 
 def _queries(model: Model) -> Removable:
@@ -251,7 +239,7 @@ def _demote(ops: list[Op], still_illegal: Judge) -> list[Op]:
     for number, op in enumerate(ops):
         if op.pending or op.f == "read":
             continue
-        relaxed = [*ops[:number], _pending(op), *ops[number + 1 :]]
+        relaxed = [*ops[:number], pending(op), *ops[number + 1 :]]
         if still_illegal(relaxed):
             ops = relaxed
     return ops

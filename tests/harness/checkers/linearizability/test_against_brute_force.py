@@ -229,3 +229,17 @@ def test_states_are_forgotten_while_nothing_is_in_flight(monkeypatch: pytest.Mon
     ops = [Op(i, 0, "append", "k", i % 5, None, 2 * i, 2 * i + 1) for i in range(200)]
     assert check(History(ops), AppendList(), engine="search").legal is True
     assert max(kept) <= 12
+
+
+@pytest.mark.parametrize(("model", "asks"), [(CasRegister(), ask_few_values), (MODELS["text"](), ask_text)])
+def test_no_legal_history_has_an_illegal_part_from_a_write_on(model: Model, asks: Asks) -> None:
+    generator = Generator(6)
+    told = 0
+    for _ in range(300):
+        ops = sorted(generator.history(model, asks, 9), key=lambda op: op.call)
+        legal = brute_force(ops, model)
+        for time in {op.ret for op in ops if not op.pending}:
+            found, _ = search._by_window(ops, model, time, 10_000, 10_000)
+            assert found is None or not legal, (ops, found)
+            told += found is not None
+    assert told > 5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
@@ -437,3 +438,34 @@ def test_a_budget_that_is_spent_at_the_last_event_is_told_like_any_other(monkeyp
     ops = [write(0, 0, 1), write(1, 4, 6), write(0, 5, 8)]
     assert "give it more" in check(History(ops), Register(), engine="search", configurations=3).sentence
     assert check(History(ops), Register(), engine="search", configurations=100).legal is True
+
+
+def test_a_stale_read_among_many_in_flight_is_found_without_going_far_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of clients that never pause: something is always in flight, and so the search could go back to the very start."""
+    draw = random.Random(0)
+    ops: list[Op] = []
+    values: list[Any] = [None]
+    running: dict[int, Op] = {}
+    for now in range(4_000):
+        client = draw.randrange(16)
+        one = running.get(client)
+        if one is None:
+            asked = draw.randrange(20) if draw.random() < 0.5 else None
+            running[client] = op("read" if asked is None else "write", asked, UNKNOWN, now, process=client)
+            ops.append(running[client])
+        elif one.result is UNKNOWN:
+            one.result = values[-1] if one.f == "read" else None
+            if one.f == "write":
+                values.append(one.value)
+            elif now >= 3_000:
+                one.result = values[-60]
+        elif draw.random() < 0.1:
+            one.ret = now
+            del running[client]
+    for one in running.values():
+        one.result = UNKNOWN
+    monkeypatch.setattr(search, "WINDOW_STEPS", 1_000)
+    found = search.search(ops, Register())
+    slowly = search.search(ops, Register(), windows=False)
+    assert found.legal is slowly.legal is False
+    assert 4 * found.steps < slowly.steps

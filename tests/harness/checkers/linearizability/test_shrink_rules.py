@@ -13,9 +13,9 @@ from harness.checkers.linearizability.shrink import (
     _blind_changes,
     _never_applied,
     _queries,
-    _replaced_by,
     _unseen_sets,
 )
+from harness.checkers.linearizability.windows import from_write
 from tests.harness.checkers.linearizability.conftest import Generator, brute_force
 from tests.harness.checkers.linearizability.test_against_brute_force import ask_few_values, ask_text
 
@@ -32,7 +32,7 @@ def some(indexes: set[int], draw: random.Random) -> set[int]:
 
 def replace(ops: list[Op], model: Model, draw: random.Random) -> list[Op]:
     writes = [op for op in ops if op.f in model.overwrites and not op.pending]
-    return _replaced_by(draw.choice(writes), ops, model) if writes else ops
+    return from_write(draw.choice(writes), ops, model) if writes else ops
 
 
 RULES: dict[str, Rule] = {
