@@ -1,9 +1,10 @@
 """Jepsen's ``history.edn``: one map a line, or all maps in a vector or list. Streamed in pieces of a megabyte.
 
-Understood: maps, vectors, lists, sets, strings, numbers (also ``1/2``, ``12N``, ``1.5M``, ``##Inf``), ``nil``, ``true``,
-``false``, keywords, symbols, characters. Dropped: comments, discarded forms (``#_``), metadata (``^:m``) and tags
-(``#jepsen.history.Op{…}``). Keywords keep their colon, so that ``:a`` and ``"a"`` differ. A transaction ``[[f key value] …]``
-needs no ``:f``. Operations of the nemesis are left out.
+Understood: maps, vectors, lists, sets, strings, numbers (also ``1/2``, ``12N``, ``0x1F``, ``1.5M``, ``##Inf``), ``nil``,
+``true``, ``false``, keywords, symbols, characters. Dropped: comments, discarded forms (``#_``), metadata (``^:m``) and tags
+(``#jepsen.history.Op{…}``). Keywords keep their colon, so that ``:a`` and ``"a"`` differ; only the names of the fields of an
+operation may be either. A transaction ``[[f key value] …]`` needs no ``:f``. All operations may stand in a field of a map
+(``{:history […]}``). Operations of the nemesis are left out.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from harness.checkers.formats.events import ALIASES, Event, FormatError, checked_type, is_transaction
+from harness.checkers.formats.events import ALIASES, NO_CLIENTS, Event, FormatError, checked_type, is_transaction
 from harness.checkers.linearizability.history import Truth, freeze
 
 PIECE = 1 << 20
 _TOKEN = re.compile(r'#\{|#_|[{}\[\]()]|"(?:[^"\\]|\\.)*"?|;[^\n]*|\\.[^\s,{}\[\]()";]*|[^\s,{}\[\]()";\\]+', re.DOTALL)
 _CLOSERS = {"{": "}", "[": "]", "(": ")", "#{": "}"}
 _NESTED = frozenset("{[(") | {"#{", "#_"}
-_NUMBER = re.compile(r"[+-]?\d+N?$")
+_NUMBER = re.compile(r"([+-]?)(?:(0|[1-9]\d*)|0[xX]([\da-fA-F]+)|0([0-7]+)|(\d\d?)[rR](\w+))N?$")
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\", "b": "\b", "f": "\f"}
 
@@ -59,10 +60,9 @@ def _atom(token: str) -> Any:
     elif token in _SPECIAL:
         return float(token[2:])
     elif first in "+-0123456789":
-        try:
-            return int(token)
-        except ValueError:
-            value = _other_number(token)
+        value = int(token) if first in "123456789" and token.isdecimal() else _other_number(token)
+        if type(value) is int:
+            return value
     if len(_atoms) < 10_000 and len(token) < 40:
         _atoms[token] = value
     return value
@@ -84,12 +84,17 @@ def _character(name: str) -> str:
 
 
 def _other_number(token: str) -> Any:
-    """Big integers (``12N``), ratios, floats and decimals (``1.5M``); anything else is a symbol."""
-    if _NUMBER.match(token):
-        return int(token.rstrip("N"))
+    """Integers (``-3``, ``12N``, ``0x1F``, ``017``, ``2r101``), ratios, floats, decimals (``1.5M``); all else is a symbol."""
     try:
+        if (found := _NUMBER.match(token)) is not None:
+            sign, decimal, hexadecimal, octal, base, digits = found.groups()
+            value = int(
+                decimal or hexadecimal or octal or digits, int(base or (10 if decimal else 16 if hexadecimal else 8))
+            )
+            return -value if sign == "-" else value
         if "/" in token:
-            return Fraction(token)
+            ratio = Fraction(token)
+            return ratio.numerator if ratio.denominator == 1 else ratio
         return float(token.rstrip("M"))
     except (ValueError, ZeroDivisionError):
         return token
@@ -162,7 +167,7 @@ def _flat_map(tokens: list[str], at: int, wanted: frozenset[str]) -> tuple[dict[
         key = tokens[here]
         here += 1
         token = tokens[here]
-        if token in _NESTED or token[0] in "#^" or key in _NESTED or key[0] in "#^":
+        if token in _NESTED or token[0] in "#^" or key in _NESTED or key[0] in '#^"':
             if token == "[" and key[0] == ":":
                 value, here = parse(tokens, here)
                 found[key] = value
@@ -330,11 +335,8 @@ class _Values(dict[str, Any]):
     """Token -> its value, frozen; small ones are remembered."""
 
     def __missing__(self, token: str) -> Any:
-        if token[0] in "0123456789":
-            try:
-                return int(token)
-            except ValueError:
-                pass
+        if token[0] in "123456789" and token.isdecimal():
+            return int(token)
         value = _atom(token) if token[0] != "[" else parse(_TOKEN.findall(token), 0)[0]
         if len(self) < 10_000 and len(token) < 40:
             self[token] = value
@@ -377,7 +379,6 @@ def _open_string(token: str) -> bool:
     return len(token) < 2 or token[-1] != '"' or (len(token) - 1 - len(token[:-1].rstrip("\\"))) % 2 == 1
 
 
-_NO_CLIENTS = frozenset({None, ":nemesis", "nemesis"})
 _names: dict[str, str] = {}
 
 
@@ -390,16 +391,49 @@ def _name(token: Any) -> str:
     return name
 
 
+def _operations(found: Iterator[tuple[dict[Any, Any], int]]) -> Iterator[tuple[dict[Any, Any], int]]:
+    """The maps that are operations, also those in a field of a map (``{:history […]}``), with keywords as names of fields."""
+    for form, line in found:
+        if ":type" in form:
+            yield form, line
+            continue
+        operations = _nested(form)
+        for operation in [form] if operations is None else operations:
+            yield {name if name[:1] == ":" else f":{name}": value for name, value in _texts(operation)}, line
+
+
+def _texts(form: dict[Any, Any]) -> Iterator[tuple[str, Any]]:
+    return ((name, value) for name, value in form.items() if isinstance(name, str))
+
+
+def _nested(form: dict[Any, Any]) -> list[dict[Any, Any]] | None:
+    """The operations that a map holds in one of its fields, if it does."""
+    for name, value in form.items():
+        if not isinstance(value, tuple):
+            continue
+        if not value and name in (":history", "history"):
+            return []
+        try:
+            maps = [dict(item) for item in value]  # frozen maps are tuples of pairs
+        except (TypeError, ValueError):
+            continue
+        if maps and all(":type" in found or "type" in found for found in maps):
+            return maps
+    return None
+
+
 def events(file: BinaryIO, path: Path | str, notes: list[str], key_field: str | None = None) -> Iterator[Event]:
-    """The operations of clients in an EDN history. ``key_field``: which field holds the key, if any."""
+    """The operations in an EDN history. ``key_field``: which field holds the key, if any."""
     key_token = f":{key_field}" if key_field else ":key"
-    wanted = frozenset({":type", ":process", ":f", ":value", key_token})
-    for place, (form, line) in enumerate(forms(file, path, notes, wanted)):
+    wanted = frozenset({":type", ":process", ":f", ":value", ":history", key_token})
+    for place, (form, line) in enumerate(_operations(forms(file, path, notes, wanted))):
         process = form.get(":process")
         if not isinstance(process, int):
             if process is None and ":type" not in form:
                 raise FormatError(path, line, f"operation {place}: a map without :type and :process")
-            if process in _NO_CLIENTS:
+            if process in NO_CLIENTS or (
+                process is None and ":f" not in form and not is_transaction(form.get(":value"))
+            ):
                 continue
         value = _frozen(form.get(":value"))
         f = form.get(":f") or (":txn" if is_transaction(value) else None)

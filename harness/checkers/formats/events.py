@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -51,16 +51,56 @@ ALIASES = {
     "put": "write",
     "set": "write",
     "get": "read",
+    "increment": "inc",
+    "incr": "inc",
+    "decrement": "dec",
+    "decr": "dec",
+    "sub": "dec",
+    "subtract": "dec",
+    "increment-and-get": "inc-and-get",
+    "incr-and-get": "inc-and-get",
+    "add-and-get": "inc-and-get",
+    "decrement-and-get": "dec-and-get",
+    "decr-and-get": "dec-and-get",
     "lock": "acquire",
     "unlock": "release",
     "enq": "enqueue",
     "deq": "dequeue",
 }
+NO_CLIENTS = frozenset({":nemesis", "nemesis"})
+"""Processes whose events are left out."""
 READS = frozenset({":read", ":r", "read", "r"})
 """How the steps of a transaction that read are called."""
 STEPS = READS | {":w", ":write", ":append", "w", "write", "append"}
 """How the steps of a transaction are called."""
 TYPES = ("invoke", "ok", "fail", "info")
+
+
+def of_one_client(events: Iterable[Event], path: Path | str, notes: list[str]) -> Iterator[Event]:
+    """Leave out events without a process, unless none has one: then all are of one client.
+
+    Raises FormatError if two operations are in flight then, which nobody could tell apart.
+    """
+    nameless: list[Event] = []
+    events = iter(events)
+    for event in events:
+        if event.process is not None:
+            yield event
+            break
+        nameless.append(event)
+    else:
+        if nameless:
+            notes.append("no operation names its process; all are read as of one client")
+        in_flight = False
+        for event in nameless:
+            if in_flight and event.type == "invoke":
+                what = "an operation begins while another is in flight, and none names its process"
+                raise FormatError(path, event.line, what)
+            in_flight = event.type == "invoke"
+            event.process = 0
+            yield event
+        return
+    yield from (event for event in events if event.process is not None)
 
 
 def collect(
@@ -122,7 +162,10 @@ def collect(
         if type_ == "ok":
             found.ret = at
             if key_in_value and (event.value is not None or event.f == "read"):
-                event.value = _split(event, path)[1]
+                if event.f == "read" and isinstance(event.value, tuple) and len(event.value) != 2:
+                    _note(history, f"line {event.line}: the answer names no key; so it is all that was read")
+                else:
+                    event.value = _split(event, path)[1]
             _answer(found, event, nothing, completed_value, history)
         elif fails == "differed" and not event.error and event.f != "read":
             if isinstance(event.value, str) and event.value[:1] == ":" and event.value != found.value:
@@ -173,8 +216,11 @@ def _answer(op: Op, event: Event, nothing: Nothing, completed_value: bool, histo
         return
     elif f == "append":
         op.result = event.seen if isinstance(event.seen, int) else None
-    elif f == "dequeue":
+    elif f == "dequeue" or f in ("inc-and-get", "dec-and-get"):
         op.result = value
+        return
+    elif f in ("inc", "dec"):
+        op.result = None if value == op.value else value
         return
     else:
         op.result = None

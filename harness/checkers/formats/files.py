@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from harness.checkers.formats import edn, jepsen_log, native
-from harness.checkers.formats.events import Event, Fails, FormatError, Nothing, collect
+from harness.checkers.formats.events import Event, Fails, FormatError, Nothing, collect, of_one_client
 from harness.checkers.formats.meaning import guess_model, init_of, make_model, other_readings, strange_transaction
-from harness.checkers.linearizability.check import Engine, check, find_mistake
+from harness.checkers.linearizability.check import Engine, Result, check, find_mistake
 from harness.checkers.linearizability.history import History, show
 from harness.checkers.linearizability.outcome import to_check_result
 from harness.checkers.linearizability.search import DEFAULT_CONFIGURATIONS, DEFAULT_STEPS
@@ -61,19 +62,23 @@ def begin(events: Iterator[Event]) -> list[Event]:
     return first
 
 
+LOOK_INTO = 1 << 16
+_JSON = re.compile(rb'(?:\xef\xbb\xbf)?[\s,\[{]*"(?:[^"\\]|\\.)*"\s*:\s*(?=["\d\[{-]|true|false|null)', re.DOTALL)
+"""How a text of JSON begins: with the name of a field, in quotation marks and with a colon behind it."""
+
+
 def sniff(path: Path) -> Format:
     """The format of a file, by its first line that tells. Raises FormatError if none of the first thousand does."""
     other: tuple[int, bytes] | None = None
     with path.open("rb") as file:
+        if _JSON.match(file.read(LOOK_INTO)):
+            return "native"
+        file.seek(0)
         for number, line in enumerate(itertools.islice(file, 1000), 1):
             text = line[:2000].strip().removeprefix(b"\xef\xbb\xbf")
             if not text or text.startswith(b";"):
                 continue
             if other is None:
-                if text.startswith(b"{") and text[1:].lstrip().startswith(b'"'):
-                    return "native"
-                if text.startswith(b"[") and text[1:].lstrip().startswith(b'{"'):
-                    raise FormatError(path, number, "expected one JSON object a line, found an array of them")
                 if text.startswith((b"{", b"[", b"(", b"#")) and not jepsen_log.LINE.search(
                     text.decode(errors="replace")
                 ):
@@ -106,16 +111,16 @@ def read_history(
     default: Fails = "did-not-happen"
     with path.open("rb") as file:
         if kind == "native":
-            events = native.events(file, path, notes, field)
+            events = of_one_client(native.events(file, path, notes, field), path, notes)
         elif kind == "edn":
-            events = edn.events(file, path, notes, field)
+            events = of_one_client(edn.events(file, path, notes, field), path, notes)
         else:
             events, default = jepsen_log.events(file, path, notes), "differed"
         first = begin(events)
-        if not first:
+        if not first and (notes or kind == "jepsen-log"):
             raise FormatError(path, 1, f"no operation of a client in it (read as {kind})")
-        times = kind == "native" and first[0].time is not None
-        if key_field is None and values_bear_keys(first):
+        times = kind == "native" and bool(first) and first[0].time is not None
+        if key_field is None and first and values_bear_keys(first):
             key_in_value = True
             notes.append(
                 "every value is [key value], as in Jepsen's independent tests; read so (--key-field names another)"
@@ -129,7 +134,7 @@ def read_history(
             key_in_value=key_in_value,
             completed_value=kind != "native",
         )
-    if field and all(op.key is None for op in (*history.ops, *history.failed)):
+    if field and first and all(op.key is None for op in (*history.ops, *history.failed)):
         # Taken for one key, the operations of many would hardly ever be legal.
         raise FormatError(path, 1, f"no operation has a field {field!r} that could hold its key (read as {kind})")
     history.notes = notes + history.notes
@@ -155,6 +160,10 @@ def check_file(
     read, ValueError for a model that is unknown or does not know the history's functions.
     """
     history = read_history(path, format=format, key_field=key_field, fails=fails, nothing=nothing)
+    if not history.ops and not history.failed:
+        chosen = make_model("register" if model == "auto" else model)
+        sentence = "no operation of a client in it: an empty history is legal, but nothing was judged"
+        return to_check_result(Result(True, sentence, "none"), history, chosen)
     name = guess_model(history) if model == "auto" else model
     chosen = make_model(name, init_of(name, init, history))
     if chosen.functions:

@@ -10,8 +10,10 @@ from harness.checkers.formats import edn
 from harness.checkers.formats.events import is_transaction
 from harness.checkers.linearizability.check import Result, check
 from harness.checkers.linearizability.history import UNKNOWN, History, Op, freeze, show_value
-from harness.checkers.linearizability.models import MODELS, Model
+from harness.checkers.linearizability.models import MODELS, Counter, Model
 
+COUNTS = Counter.functions - {"read", "add"}
+"""What only counters do."""
 ANY = "any"
 """As ``init``: the first value is not known."""
 
@@ -29,6 +31,8 @@ def guess_model(history: History) -> str:
     if used <= {"read", "write", "cas"}:
         return "versioned-register" if _has_versions(every) else "cas-register"
     answers = [op.result for op in every if op.f == "read" and op.result not in (None, UNKNOWN, ())]
+    if used & COUNTS and used <= Counter.functions:
+        return "counter"
     if used <= {"read", "add"}:
         return "counter" if answers and all(isinstance(answer, (int, float)) for answer in answers) else "set"
     if used <= {"read", "write", "append"} and answers and all(isinstance(answer, str) for answer in answers):
@@ -116,6 +120,10 @@ def other_readings(
 ) -> list[str]:
     """How else an illegal history could be meant so that it is legal: advice, no verdict."""
     part = history.only(result.key) if model.keyed else history
+    if isinstance(model, Counter) and any(_answers_number(op) for op in part.ops):
+        before = History([_answering_before(op) for op in part.ops])
+        if check(before, model, steps=steps).legal:
+            return ["inc and dec answer what the counter held before"]
     if any(op.f == "read" and op.result is None for op in part.ops):
         loose = History([_loose(op) for op in part.ops])
         if check(loose, model, steps=steps).legal:
@@ -126,6 +134,18 @@ def other_readings(
         if check(part, type(model)(value), steps=steps).legal:
             return [f"it began with {show_value(value)} (--init)"]
     return ["it began with something else than nothing (--init any)"]
+
+
+def _answers_number(op: Op) -> bool:
+    return op.f in COUNTS and isinstance(op.result, (int, float))
+
+
+def _answering_before(op: Op) -> Op:
+    """The same, where the answer is the number before it was changed."""
+    if not _answers_number(op):
+        return op
+    made = op.result + Counter.signs[op.f] * (1 if op.value is None else op.value)
+    return Op(op.index, op.process, op.f, op.key, op.value, made, op.call, op.ret)
 
 
 def _loose(op: Op) -> Op:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 from collections import Counter as Counts
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from harness.checkers.linearizability.history import NEVER, UNKNOWN, Op, freeze
 from harness.checkers.linearizability.sequential import Illegal, Model
@@ -87,19 +87,27 @@ class SetModel(Model):
 
 
 class Counter(Model):
-    """A number that is added to (also negative numbers); a read returns it."""
+    """A number that is added to (also negative numbers) and taken from; a read returns it.
+
+    ``inc`` and ``dec`` without a value count one up or down; they may answer the number that they made.
+    """
 
     name = "counter"
-    about = "a number: add, read"
-    functions = frozenset({"read", "add"})
+    about = "a number: add, inc, dec (by a number or one), inc-and-get, dec-and-get, read"
+    functions = frozenset({"read", "add", "inc", "dec", "inc-and-get", "dec-and-get"})
     keyed = True
+    signs: ClassVar = {"add": 1, "inc": 1, "inc-and-get": 1, "dec": -1, "dec-and-get": -1}
 
     def __init__(self, init: Any = 0) -> None:
         self.init = init or 0
 
     def step(self, state: Any, op: Op) -> Any:
-        if op.f == "add":
-            return state + op.value
+        sign = self.signs.get(op.f)
+        if sign is not None:
+            made = state + sign * (1 if op.value is None else op.value)
+            if op.result in (None, UNKNOWN) or op.result == made:
+                return made
+            return Illegal(f"cannot answer {op.result!r}: it makes a counter of {state} one of {made}")
         if op.f != "read":
             return Illegal(f"a counter has no function {op.f!r}")
         if op.result is UNKNOWN or op.result == state:

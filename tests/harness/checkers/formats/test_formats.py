@@ -6,6 +6,7 @@ import io
 import json
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -166,7 +167,12 @@ def test_a_torn_last_operation_is_left_out_and_told(tmp_path: Path) -> None:
         ("h.jsonl", NATIVE + '{"type": "ok", "process": 8, "f": "read", "time_ns": 50}\n', 5, "no operation in flight"),
         ("h.jsonl", NATIVE + '{"type": "invoke", "process": 8, "f": "read"}\n', 5, "no time_ns"),
         ("h.jsonl", NATIVE.replace('"time_ns": 40', '"time_ns": 29'), 4, "before it began"),
-        ("h.json", '[{"type": "invoke", "process": 8, "f": "read"}]\n', 1, "one JSON object a line"),
+        (
+            "h.json",
+            '[{"type": "invoke", "process": 8, "f": "read"},\n{"type" "ok"}]\n',
+            2,
+            "expected an object such as",
+        ),
         ("h.jsonl", "\n\nwhat is this\n", 3, "expected a history"),
         ("h.log", "INFO  jepsen.util - 3\t:invoke\t:cas\t[1\n", 1, "cannot read the value"),
         ("empty", "", 1, "empty"),
@@ -541,3 +547,120 @@ def test_a_deleted_value_comes_back_from_edn_as_it_was(tmp_path: Path) -> None:
     ]
     export.write_edn(tmp_path / "history.edn", rows)
     assert check_file(tmp_path / "history.edn").verdict is Verdict.PASS
+
+
+ARRAY = """\
+[
+  {"type": "invoke", "f": "txn", "value": [["append", "x", 1]], "process": 0, "error": ["a", 1]},
+  {"type": "ok", "value": [["append", "x", 1]], "process": 0,
+   "f": "txn"},
+  {"type": "invoke", "value": [["r", "x", null]], "process": "c1", "f": ":txn"}, {"type": ":ok", "f": "txn",
+   "value": [["r", "x", [1]]], "process": "c1"},
+  {"type": "info", "f": "start", "process": "nemesis"}
+]
+"""
+
+
+@pytest.mark.parametrize("around", ["{}", '{{"name": "t", "history": {}, "nodes": ["n1"]}}'])
+def test_json_in_an_array_or_a_map(tmp_path: Path, around: str) -> None:
+    path = write(tmp_path / "h.json", around.format(ARRAY))
+    assert sniff(path) == "native"
+    history = read_history(path)
+    assert [(op.f, op.process, op.result) for op in history.ops] == [
+        ("txn", 0, (("append", "x", 1),)),
+        ("txn", "c1", (("r", "x", (1,)),)),
+    ]
+    assert check_file(path).verdict is Verdict.PASS
+    write(path, around.format(ARRAY.replace("[1]", "[]")))
+    assert check_file(path).verdict is Verdict.FAIL
+
+
+def test_a_torn_array(tmp_path: Path) -> None:
+    path = write(tmp_path / "h.json", ARRAY[: ARRAY.index('"value": [["r", "x", [1]]]')])
+    history = read_history(path)
+    assert len(history.ops) == 2
+    assert history.notes == ["line 5: the last operation is torn and left out"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{:valid? true :history [{:type :invoke, :f :read, :process 0} {:type :ok, :f :read, :process 0, :value 1}]}",
+        '{"type" "invoke", "f" "read", "process" 0}\n{"type" "ok", "f" "read", "process" 0, "value" 1}\n',
+        '{"type" :invoke, "f" :read, "process" 0}\n{:type :ok, :f :read, :process 0, :value 1}\n',
+    ],
+)
+def test_edn_with_other_names_for_the_same(tmp_path: Path, text: str) -> None:
+    path = write(tmp_path / "h.edn", text)
+    assert [op.result for op in read_history(path).ops] == [1]
+    assert check_file(path).verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize(
+    ("token", "value"),
+    [
+        ("0x1F", 31),
+        ("-0x10", -16),
+        ("017", 15),
+        ("2r101", 5),
+        ("36rZ", 35),
+        ("4/2", 2),
+        ("1/2", Fraction(1, 2)),
+        ("0", 0),
+    ],
+)
+def test_numbers_of_edn(token: str, value: Any) -> None:
+    assert edn.read_value(token) == value
+    for line in (f"{{:type :ok, :f :x, :process 0, :value {token}}}\n", f"{{:type :ok, :value #t [{token}]}}"):
+        found = next(edn.forms(io.BytesIO(line.encode()), "h.edn", [], frozenset({":value"})))[0][":value"]
+        assert found in (value, (value,))
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "()\n", "{:history []}", '{"history": []}\n', "{:type :info, :f :start, :process :nemesis}\n"]
+)
+def test_of_an_empty_history_nothing_is_judged(tmp_path: Path, text: str) -> None:
+    result = check_file(write(tmp_path / "h", text))
+    assert result.verdict is Verdict.PASS
+    assert "nothing was judged" in result.summary
+
+
+def test_without_names_of_clients_there_is_one(tmp_path: Path) -> None:
+    lines = [
+        line.replace(", :process 0", "") for line in one_by_one(("write", "1", "1"), ("read", "nil", "2")).splitlines()
+    ]
+    path = write(tmp_path / "h.edn", "\n".join(lines))
+    assert check_file(path).verdict is Verdict.FAIL
+    assert read_history(path).notes == ["no operation names its process; all are read as of one client"]
+    with pytest.raises(FormatError, match="line 2: an operation begins while another is in flight"):
+        read_history(write(path, "\n".join(lines[::2])))
+    mixed = write(path, "\n".join([*lines, *one_by_one(("read", "nil", "nil")).splitlines()]))
+    assert check_file(mixed).verdict is Verdict.PASS  # an operation of nobody is none of a client
+
+
+@pytest.mark.parametrize(
+    ("calls", "verdict"),
+    [
+        ([("inc", "nil", "nil"), ("increment", "2", "2"), ("decr", "nil", "nil"), ("read", "nil", "2")], Verdict.PASS),
+        ([("inc", "nil", "nil"), ("inc", "nil", "nil"), ("read", "nil", "1")], Verdict.FAIL),
+        ([("inc", "nil", "1"), ("inc", "nil", "2"), ("dec", "2", "0")], Verdict.PASS),
+        ([("inc", "nil", "1"), ("inc", "nil", "1")], Verdict.FAIL),
+        ([("add-and-get", "3", "3"), ("add-and-get", "3", "3")], Verdict.FAIL),
+        ([("inc", "nil", "0"), ("inc", "nil", "1")], Verdict.FAIL),
+    ],
+)
+def test_counters_that_count(tmp_path: Path, calls: list[tuple[str, str, str]], verdict: Verdict) -> None:
+    path = write(tmp_path / "h.edn", one_by_one(*calls))
+    assert guess_model(read_history(path)) == "counter"
+    result = check_file(path)
+    assert result.verdict is verdict
+    if calls[0] == ("inc", "nil", "0"):
+        assert result.violations[0].details["legal_if"] == ["inc and dec answer what the counter held before"]
+
+
+def test_an_answer_without_the_key_is_all_that_was_read(tmp_path: Path) -> None:
+    calls = [("add", f"[0 {value}]", f"[0 {value}]") for value in range(3)]
+    path = write(tmp_path / "h.edn", one_by_one(*calls, ("read", "[0 nil]", "[0 1 2]")))
+    assert check_file(path).verdict is Verdict.PASS
+    path = write(tmp_path / "h.edn", one_by_one(*calls, ("read", "[0 nil]", "[0 1 4]")))
+    assert check_file(path).verdict is Verdict.FAIL
