@@ -544,24 +544,27 @@ class Votes:
         """Is there a quorum of promises for which phase 1 of this ballot allows this value?
 
         Acceptors that have promised the ballot vote no more below it, so their highest votes below it are fixed: sorted,
-        each quorum's highest is at or above the quorum-th of them.
+        each quorum's highest is at or above the quorum-th of them. Of those that were not counted a page may have come all
+        the same: to heed it, too, is safe, for whoever answers has promised.
         """
         if slot in self.chosen and (self.chosen[slot] is value or self.chosen[slot] == value):
             return
         promised = self.promises.at.get(ballot, 0)
         counted = self.promises.counted.get(ballot)
-        if counted is not None:
-            promised &= counted
         highest: list[tuple[Ballot, Any]] = []
+        others: list[tuple[Ballot, Any]] = []
         for acceptor in self.voters:
             bit = 1 << acceptor
             if not promised & bit:
                 continue
+            was_counted = counted is None or counted & bit
             if self.floor[acceptor] >= slot:
-                return  # it told the value as chosen
+                if was_counted:
+                    return  # it told the value as chosen
+                continue
             below = [b for b, tally in tallies.items() if b < ballot and tally.held & bit]
             top = max(below, default=NO_BALLOT)
-            highest.append((top, tallies[top].value if below else None))
+            (highest if was_counted else others).append((top, tallies[top].value if below else None))
         if len(highest) < self.quorum:
             return  # promise/no-quorum has told it
         highest.sort(key=lambda vote: vote[0])
@@ -569,7 +572,7 @@ class Votes:
         least = highest[weakest][0]
         if least == NO_BALLOT:
             return
-        if any(top >= least and (voted is value or voted == value) for top, voted in highest):
+        if any(top >= least and (voted is value or voted == value) for top, voted in (*highest, *others)):
             return
         self.sink.add(
             "vote/unsafe-value",

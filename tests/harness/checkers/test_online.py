@@ -11,6 +11,7 @@ from harness.record import Command
 
 X = (Command(1, 1, 1, "write", "k", "x"),)
 Y = (Command(2, 1, 1, "write", "k", "y"),)
+Z = (Command(3, 1, 1, "write", "k", "z"),)
 
 
 class Trace:
@@ -543,3 +544,21 @@ def test_a_cut_that_a_restart_has_undone_may_be_made_again(trace: Trace) -> None
     trace(0, "promised", (3, 2))
     trace(0, "told_promise", (3, 2), 1, None, [True, []])
     assert trace.rules == []
+
+
+def test_a_leader_may_heed_the_first_page_of_one_that_it_did_not_count() -> None:
+    def proposing(value: Any) -> list[str]:
+        trace = Trace(voters=5)
+        trace.lead((1, 0), 0, 1, 2, counted=[0, 1, 2])
+        trace.propose((1, 0), 1, X)
+        trace.vote((1, 0), 1, X, 0)
+        trace.lead((2, 3), 2, 3, 4, counted=[2, 3, 4])
+        trace.propose((2, 3), 1, Y)
+        trace.vote((2, 3), 1, Y, 3)
+        trace.lead((3, 1), 0, 1, 2, 3, counted=[0, 1, 2])
+        trace.propose((3, 1), 1, value)
+        return trace.rules
+
+    assert proposing(X) == []
+    assert proposing(Y) == []
+    assert proposing(Z) == ["vote/unsafe-value"]
