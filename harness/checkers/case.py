@@ -319,6 +319,21 @@ class Case:
         return {name: slot for name, (_, slot) in last.items()}
 
     @cached_property
+    def floors_before_cut(self) -> dict[str, int]:
+        """Agent -> the slot up to which it had cut its log when the final power cut began; empty if there was none."""
+        if self.final_cut is None:
+            return {}
+        begin_ns, _ = self.final_cut
+        floors: dict[str, tuple[int, int]] = {}
+        for (name, incarnation), rows in sorted(self.trace.items()):
+            for row in rows:
+                if row.time_ns < begin_ns and row.kind in ("recovered", "restored", "cut"):
+                    before = floors.get(name, (-1, 0))
+                    floor = max(row.slot, before[1]) if before[0] == incarnation else row.slot
+                    floors[name] = (incarnation, floor)
+        return {name: floor for name, (_, floor) in floors.items()}
+
+    @cached_property
     def final_cut(self) -> tuple[int, int] | None:
         """Begin and end of the power cut of everything at the end of the run."""
         own = [event for event in self.faults if event.fault == -1 and event.kind == "power"]

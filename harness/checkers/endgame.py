@@ -1,10 +1,10 @@
 """Endgame: what can be judged only when a simulated run is over, from what is in memory, at almost no cost.
 
 The online oracles see each step; these see the whole: clients' answers against the agreed log (witness, local reads),
-commands executed once (exactly-once), only requested ones chosen (validity), acknowledged writes back after the last power cut
-(durability), progress of every logical client and a settled leadership after the heal (liveness). The cores are those of the
-offline checkers; here they get a ``Case`` that was never on disk. It keeps the first learner of each slot only: that the
-others agree is seen online.
+commands executed once (exactly-once) under sessions that last (sessions), only requested ones chosen (validity), acknowledged
+writes back after the last power cut (durability), progress of every logical client, logs that were cut and a settled leadership
+after the heal (liveness). The cores are those of the offline checkers; here they get a ``Case`` that was never on disk. It
+keeps the first learner of each slot only: that the others agree is seen online.
 
 Does not judge: the black-box view of the history (``linearizability``), evidence of faults (a schedule need not have any).
 """
@@ -17,13 +17,15 @@ from typing import Any
 
 from msgspec.structs import astuple
 
-from harness.checkers import durability, exactly_once, liveness, local_reads, validity, witness
+from harness.checkers import durability, exactly_once, liveness, local_reads, sessions, validity, witness
 from harness.checkers.case import Case, Chosen, Learner, rule_of_problem
 from harness.record import AgentEvent, Command, FaultEvent, Operation, RecordedRun
 from harness.results import Violation
 from nemesis.plan import Plan
 
-CHECKS = (validity.check, exactly_once.check, durability.check, witness.check, local_reads.check, liveness.check)
+CHECKS = (
+    validity.check, exactly_once.check, sessions.check, durability.check, witness.check, local_reads.check, liveness.check,
+)  # fmt: skip
 
 
 class Ledger:
@@ -40,14 +42,24 @@ class Ledger:
         """Agent -> (incarnation, slot its state covers)."""
         self.before_cut: dict[int, int] = {}
         """``position`` when the final power cut began."""
+        self.floor: dict[int, int] = {}
+        """Agent -> slots up to this are cut from its log."""
+        self.floor_before_cut: dict[int, int] = {}
         self.leaders: list[tuple[int, int]] = []
         """(time, agent) of each beginning leadership."""
         self.first = {"chosen": self.on_chosen, "applied": self.on_applied}
-        self.handlers = {"installed": self.on_installed, "started": self.on_started, "leader": self.on_leader}
+        self.handlers = {
+            "installed": self.on_installed,
+            "started": self.on_started,
+            "leader": self.on_leader,
+            "cut": self.on_cut,
+            "recovered": self.on_recovered,
+        }
 
     def mark_cut(self) -> None:
         """The final power cut is about to begin."""
         self.before_cut = {agent: slot for agent, (_, slot) in self.learner_positions()}
+        self.floor_before_cut = dict(self.floor)
 
     def learner_positions(self) -> list[tuple[int, tuple[int, int]]]:
         return [(agent, where) for agent, where in self.position.items() if agent in self.learners]
@@ -67,9 +79,16 @@ class Ledger:
     def on_started(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
         if agent in self.learners:
             self.position[agent] = (inc, int(extra["commit"]))
+            self.floor[agent] = int(extra["commit"])
 
     def on_leader(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
         self.leaders.append((time_ns, agent))
+
+    def on_cut(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
+        self.floor[agent] = max(slot, self.floor.get(agent, 0))
+
+    def on_recovered(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
+        self.floor[agent] = slot
 
 
 class _Memory(RecordedRun):
@@ -95,6 +114,7 @@ def case_of(
     case.deterministic = True
     case.places = places
     case.positions_before_cut = {ledger.names[agent]: slot for agent, slot in ledger.before_cut.items()}
+    case.floors_before_cut = {ledger.names[agent]: slot for agent, slot in ledger.floor_before_cut.items()}
     case.log = {slot: _recorded(chosen) for slot, chosen in sorted(ledger.log.items())}
     case.applied_rows = {slot: [first] for slot, first in ledger.applied.items()}
     case.trace = {

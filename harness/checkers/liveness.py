@@ -5,7 +5,8 @@
   of clients that progressed (note ``settled``) decides.
 * *Convergence*: every learner's last incarnation covers all slots chosen before the heal, and all acknowledged ones.
 * *Settled leadership* (only in virtual time, where no process is late by chance): some election timeouts after the heal
-  nobody takes over from a leader any more. There, too, a slot that nobody holds was never decided: a *gap*.
+  nobody takes over from a leader any more, and no client waits in vain. There, too, a slot that nobody holds was never
+  decided: a *gap*; and logs have been cut, as the snapshots taken allow.
 
 When the power of all nodes is cut at the end, the bound for convergence counts from their restart. Learners whose log was
 corrupted by a fault of the plan may refuse to start, and are not waited for.
@@ -25,6 +26,12 @@ from harness.results import CheckResult, Verdict, Violation
 NAME = "liveness"
 SETTLED_TIMEOUTS = 10
 """Election timeouts after the heal within which the leadership must have settled."""
+TIMED_OUT = "timeout"
+"""How a history says that a client got no answer in its time."""
+SLOTS_ON_THE_WAY = 100
+"""Slots that may be applied while a snapshot makes its way to the disk."""
+_KEEPS_THE_LOG = frozenset({"corrupt", "disk_full", "sync_error"})
+"""Faults after which a snapshot may have to wait for the next one."""
 ABOUT = "Within the stated time after the heal every client makes progress and all learners converge."
 
 
@@ -38,7 +45,17 @@ def check(case: Case) -> CheckResult:
         *_no_progress(case, asked, healed, bound),
         *_not_settled(case, healed, bound),
         *_not_converged(case, healed),
-        *((*_gap(case), *_unsettled(case, healed), *_apart(case, healed)) if case.deterministic else ()),
+        *(
+            (
+                *_gap(case),
+                *_given_up(case, healed),
+                *_unsettled(case, healed),
+                *_apart(case, healed),
+                *_not_cut(case, healed),
+            )
+            if case.deterministic
+            else ()
+        ),
     ]
     stats = {
         "healed_ns": healed,
@@ -82,6 +99,29 @@ def _unsettled(case: Case, healed: int) -> list[Violation]:
             agents=tuple(name for _, name in late[:6]),
             details={"leaders": len(late)},
         )
+    ]
+
+
+def _given_up(case: Case, healed: int) -> list[Violation]:
+    """An operation that ran into its timeout although leadership had time to settle before that: its client waited in vain, be
+    it ever so well served otherwise. (One that was refused until then was told so.)"""
+    settled = healed + SETTLED_TIMEOUTS * case.plan.timing.election_timeout_ns
+    ended = {
+        (row.process, row.seq): row.time_ns
+        for row in case.operations
+        if row.type == "info" and row.error == TIMED_OUT and row.time_ns > settled
+    }
+    late = healed + case.plan.settle_ns
+    vain = [one for one in case.calls if (one.process, one.seq) in ended and one.f in KNOWN and one.call_ns <= late]
+    return [
+        Violation(
+            "liveness/given-up",
+            f"{call.name} got no answer and was given up {(ended[call.process, call.seq] - healed) / 1e9:.3f} s after the heal",
+            ended[call.process, call.seq],
+            key=call.key,
+            operations=(call.as_dict(),),
+        )
+        for call in vain
     ]
 
 
@@ -162,6 +202,38 @@ def _apart(case: Case, healed: int) -> Iterable[Violation]:
                 agents=(name,),
                 details={"positions": positions},
             )
+
+
+def _not_cut(case: Case, healed: int) -> Iterable[Violation]:
+    """Logs that only grow, though snapshots should let them be cut. The last snapshots may be on their way to the disk, also
+    after a late catch-up; classic acceptors keep what a majority of the learners may still lack."""
+    limits, roster = case.plan.limits, case.roster
+    if not limits.snapshot_every or not case.positions_before_cut:
+        return
+    excused = {name for row in case.faults if row.kind in _KEEPS_THE_LOG for name in row.targets}
+    excused |= {name for row in case.faults if row.fault >= 0 and row.time_ns > healed for name in row.targets}
+    slack = 2 * (limits.keep_slots + 2 * limits.snapshot_every) + SLOTS_ON_THE_WAY
+    floors = case.floors_before_cut
+    for name, slot in case.positions_before_cut.items():
+        if name not in excused and slot - floors.get(name, 0) > slack:
+            yield _grows(case, name, floors.get(name, 0), slot)
+    held = sorted((floors.get(name, 0) for name in roster.learner_names), reverse=True)
+    stable = held[len(held) // 2]
+    for agent in sorted(roster.voters):
+        name = roster.names[agent]
+        if name not in roster.learner_names and name not in excused and stable - floors.get(name, 0) > slack:
+            yield _grows(case, name, floors.get(name, 0), stable)
+
+
+def _grows(case: Case, name: str, floor: int, slot: int) -> Violation:
+    return Violation(
+        rule="liveness/log-not-cut",
+        sentence=f"{name} still keeps all values above slot {floor}, though a snapshot every {case.plan.limits.snapshot_every} "
+        f"slots should have let it cut its log not far below slot {slot}",
+        time_ns=case.ended_ns,
+        slot=floor,
+        agents=(name,),
+    )
 
 
 def _not_converged(case: Case, healed: int) -> Iterable[Violation]:

@@ -21,6 +21,7 @@ from harness.checkers import (
     linearizable,
     liveness,
     local_reads,
+    sessions,
     validity,
     witness,
 )
@@ -39,6 +40,7 @@ CHECKERS: list[tuple[str, str, Check]] = [
         agreement,
         validity,
         exactly_once,
+        sessions,
         applied_order,
         durability,
         witness,

@@ -8,7 +8,8 @@ import pytest
 
 from harness.checkers.endgame import Ledger, case_of, judge
 from harness.record import Command, FaultEvent, Operation
-from nemesis.plan import SECOND, Plan
+from harness.results import Violation
+from nemesis.plan import SECOND, Limits, Plan
 
 CLIENT = 7
 NAMES = {0: "r0", 1: "r1", 2: "r2"}
@@ -44,8 +45,13 @@ class Run:
 
     @property
     def rules(self) -> set[str]:
-        case = case_of(Plan(), self.ledger, self.history, self.faults, {CLIENT: 0})
-        return {violation.rule for violation in judge(case)}
+        return self.rules_under(Plan())
+
+    def rules_under(self, plan: Plan) -> set[str]:
+        return {violation.rule for violation in self.violations_under(plan)}
+
+    def violations_under(self, plan: Plan) -> list[Violation]:
+        return judge(case_of(plan, self.ledger, self.history, self.faults, {CLIENT: 0}))
 
 
 @pytest.fixture
@@ -148,3 +154,50 @@ def test_a_local_read_after_one_of_slot_2(run: Run, value: str, slot: int, rules
             Operation("ok", HEALED + 10 * seq + 5, CLIENT, seq, "local-read", "k", told[0], 0, 0, None, told[1])
         )
     assert run.rules == rules
+
+
+def open_(client: int) -> Command:
+    return Command(client, 0, 0, "open", "")
+
+
+def test_a_session_that_may_have_gone_is_expired_rightly(run: Run) -> None:
+    plan = Plan(limits=Limits(max_sessions=2))
+    late = Command(CLIENT, 3, 1, "read", "k")
+    for place, others in enumerate(((8,), (8, 9))):
+        run = Run()
+        run.choose(3, tuple(open_(client) for client in others), HEALED + 6)
+        run.observe("applied", 0, HEALED + 7, 3, (), [3, []])
+        run.choose(4, (late,), HEALED + 8)
+        run.observe("applied", 0, HEALED + 9, 4, (late,), [4, [[0, "expired"]]])
+        run.history.append(Operation("invoke", HEALED + 6, CLIENT, 3, "read", "k", None, HEALED + 6))
+        assert ("sessions/expired-early" in run.rules_under(plan)) == (place == 0)
+
+
+def test_a_session_that_is_there_is_not_opened_again(run: Run) -> None:
+    for slot in (3, 4):
+        run.choose(slot, (open_(8),), HEALED + slot)
+        run.observe("applied", 0, HEALED + slot, slot, (), [slot, []])
+    assert run.rules == {"sessions/opened-twice"}
+    run.ledger.applied.pop(4)
+    run.observe("applied", 0, HEALED + 4, 4, (), [4, [[0, "duplicate"]]])
+    assert run.rules == set()
+
+
+def test_logs_that_are_never_cut(run: Run) -> None:
+    plan = Plan(limits=Limits(snapshot_every=10, keep_slots=2))
+    run.ledger.before_cut = dict.fromkeys(NAMES, 400)
+    run.ledger.floor_before_cut = {0: 398, 1: 270, 2: 0}
+    found = [one for one in run.violations_under(plan) if one.rule == "liveness/log-not-cut"]
+    assert [one.agents for one in found] == [("r2",)]
+    run.faults.insert(0, FaultEvent(1, "begin", 0, "disk_full", ("r2",), {}))
+    assert "liveness/log-not-cut" not in run.rules_under(plan)
+
+
+def test_an_operation_given_up_long_after_the_heal(run: Run) -> None:
+    given_up = HEALED + 3 * SECOND // 2
+    asked = Operation("invoke", HEALED + SECOND, CLIENT + 1, 1, "read", "k", None, HEALED + SECOND)
+    run.history += [asked, Operation("info", given_up, CLIENT + 1, 1, "read", "k", error="timeout")]
+    run.history += [Operation("invoke", given_up, CLIENT + 2, 1, "read", "k", None, given_up)]
+    assert "liveness/given-up" in run.rules
+    run.history[-2] = Operation("info", given_up, CLIENT + 1, 1, "read", "k", error="session expired")
+    assert "liveness/given-up" not in run.rules
