@@ -95,6 +95,8 @@ def difference(f: str, result: Any, applied: bool | None, seen: Any, outcome: Ou
             )
         if not applied and seen != outcome.seen:
             return f"it failed on finding {shown(seen)}, the log gives {shown(outcome.seen)}"
+        if applied and seen is not None and seen != outcome.seen:
+            return f"it succeeded on finding {shown(seen)}, the log gives {shown(outcome.seen)}"
     elif f == "append" and seen is not None and seen != outcome.seen:
         return f"it returned length {shown(seen)}, the log gives {shown(outcome.seen)}"
     return None

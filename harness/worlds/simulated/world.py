@@ -30,6 +30,7 @@ from harness.results import Violation
 from harness.workloads.mixed import MixedWorkload
 from harness.worlds.simulated.loop import EventLoop
 from harness.worlds.simulated.network import Sender, SimulatedNetwork
+from harness.worlds.simulated.pages import PAGED, excess
 from harness.worlds.simulated.process import Died, SimulatedProcess
 from nemesis.conductor import Conductor
 from nemesis.faults import Parameter, fault_params
@@ -45,8 +46,10 @@ from paxos_impl.messages import (
     AnyMessage,
     Ballot,
     HeartbeatReply,
+    Learn,
     Prepare,
     Promise,
+    SnapshotPage,
     Vote,
 )
 from paxos_impl.node import Node
@@ -170,6 +173,8 @@ class SimulatedWorld:
             for message, kind in TOLD_KINDS.items()
             if record or kind in self._handlers
         }
+        if oracles:
+            self._tells |= {Learn: self._must_fit, SnapshotPage: self._must_fit}
         draw = Random(f"{plan.seed}/clients").random
         workload = MixedWorkload(plan.workload, Random(f"{plan.seed}/workload").random, "v")
         self.clients = OpenLoop(
@@ -424,10 +429,17 @@ class SimulatedWorld:
         """Let the oracles know what an agent has told: from now on it must not forget it."""
         kind = TOLD_KINDS[type(message)]
         if kind == "told_promise":
+            self._must_fit(process, message)
             told = [(vote.slot, vote.ballot, vote.chosen) for vote in message.votes]
             self._observed(process, kind, message.ballot, message.start, [message.last, told])
         else:
             self._observed(process, kind, message.ballot, message.durable)
+
+    def _must_fit(self, process: SimulatedProcess, message: PAGED) -> None:
+        bytes_over = excess(message, self.plan.limits.page_bytes)
+        if bytes_over:
+            what = f"a {type(message).__name__} that is {bytes_over} bytes longer than a page"
+            self._found("crash/page-too-long", f"{process.name} sent {what} may be", (process.name,))
 
     def _tell_vote(self, process: SimulatedProcess, message: Any) -> None:
         """The same of the message that is told most."""

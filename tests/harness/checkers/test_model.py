@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness.checkers.model import LIST_BOUND, KeyValueModel, shown
+from harness.checkers.model import LIST_BOUND, KeyValueModel, Outcome, difference, shown
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,10 @@ def test_lists_are_bounded_as_those_of_the_store() -> None:
         length = model.step("append", "k", number, None).seen
     assert length == LIST_BOUND
     assert model.step("read", "k", None, None).value[0] == 2
+
+
+def test_a_compare_and_set_that_took_place_found_what_it_expected() -> None:
+    outcome = Outcome(applied=True, seen="old")
+    assert difference("cas", None, True, "old", outcome) is None
+    assert difference("cas", None, True, None, outcome) is None, "a record need not tell it"
+    assert difference("cas", None, True, "new", outcome) is not None
