@@ -60,6 +60,8 @@ def make_config(plan: Plan, agent: int) -> Config:
         keep_slots=limits.keep_slots,
         max_sessions=limits.max_sessions,
         page_bytes=limits.page_bytes,
+        queue_commands=limits.queue_commands,
+        rounds_kept=limits.rounds_kept,
     )
 
 

@@ -36,6 +36,8 @@ _POSITIVE = (
     "limits.batch_bytes",
     "limits.max_sessions",
     "limits.page_bytes",
+    "limits.queue_commands",
+    "limits.rounds_kept",
     "workload.clients",
     "workload.keys",
     "workload.value_bytes",

@@ -72,6 +72,10 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_sessions: int = 4096
     """Of clients, kept by each learner. Fewer than clients that ask at the same time: they push out each other's."""
     page_bytes: int = 65_536
+    queue_commands: int = 4096
+    """Commands that may wait at a leader; what comes then is refused."""
+    rounds_kept: int = 256
+    """Rounds in the log of a proposer that lives alone, before a checkpoint replaces them."""
 
 
 class Workload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -86,6 +90,8 @@ class Workload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keys: int = 5
     mix: dict[str, float] = msgspec.field(default_factory=lambda: dict(DEFAULT_MIX))
     """Weights of the functions."""
+    lists_apart: bool = True
+    """Appends have keys of their own; else every function meets every key, and a list may be deleted or written over."""
     value_bytes: int = 16
     operations: int = 0
     """Stop after so many operations; 0 = until the end of the plan."""

@@ -44,6 +44,7 @@ class Config(msgspec.Struct, frozen=True):
     keep_slots: int = 100
     max_sessions: int = 4096
     page_bytes: int = 65_536
+    rounds_kept: int = 256
 
     @property
     def quorum(self) -> int:

@@ -48,9 +48,6 @@ from paxos_impl.messages import (
 BEHIND_ALL = 1 << 62
 """A slot behind every other: a last page tells of all slots up to it."""
 
-ROUNDS_KEPT = 256
-"""Rounds in the log of a proposer that lives alone before a checkpoint replaces them."""
-
 RECOVERY_WINDOW = 64
 """Inherited slots in flight: all were open before, so a small window would only make a failover slow."""
 
@@ -296,9 +293,13 @@ class Proposer(Election):
     def flush(self) -> None:
         if self.state == LEADING and (self.queue or self.inherited):
             self.pump()
-        if self.rounds_logged > ROUNDS_KEPT and not self.config.collapsed and not self.context.log.checkpointing:
+        if self.is_log_long() and not self.context.log.checkpointing:
             self.rounds_logged = 0
             self.context.log.start_checkpoint(msgspec.structs.replace(EMPTY_CHECKPOINT, round=self.round))
+
+    def is_log_long(self) -> bool:
+        """A proposer that lives alone logs rounds only: a checkpoint of the last one replaces many of them."""
+        return self.rounds_logged > self.config.rounds_kept and not self.config.collapsed
 
     def pump(self) -> None:
         """Open slots while the window allows: inherited ones first, then batches of waiting commands."""

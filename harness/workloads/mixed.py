@@ -4,7 +4,7 @@ A local read asks one replica for what it holds; it may be old, but never older 
 
 Every value written is unique in the run, and a delete carries an identity, so that histories are unambiguous: a read says
 which write it saw. Appends have keys of their own, and go on to a fresh list before one grows long: every read of a list
-carries all of it.
+carries all of it. If the plan does not want lists apart, every function meets every key, and lists grow as they may.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class MixedWorkload:
         self._functions = list(workload.mix)
         self._limits = list(accumulate(share / total for share in workload.mix.values()))
         """Ascending up to 1: a draw stands for the first function whose limit is above it."""
-        self._appends = "append" in workload.mix
+        self._appends = "append" in workload.mix and workload.lists_apart
         self._keys = workload.keys
         self._pad = workload.value_bytes
         self._draw = draw
@@ -54,7 +54,7 @@ class MixedWorkload:
         at = self._draw()
         f = self._functions[min(bisect_right(self._limits, at), len(self._functions) - 1)]
         number = int(self._draw() * self._keys)
-        if f == "append" or (f in READS and self._draw() < 0.2 and self._appends):
+        if (f == "append" and self._appends) or (f in READS and self._draw() < 0.2 and self._appends):
             key = _list_key(number, self._appended[number] // LONGEST_LIST)
             if f in READS:
                 return Intent(f, key)

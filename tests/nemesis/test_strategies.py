@@ -59,9 +59,21 @@ def test_what_the_frame_gives_is_kept() -> None:
 
 def test_random_plans_are_short_and_of_three_or_five_in_both_deployments() -> None:
     plans = [generate("portfolio", seed) for seed in range(200)]
-    assert all(SECOND <= plan.duration_ns <= 3 * SECOND for plan in plans if plan.strategy != "molasses")
-    assert {plan.cluster.deployment for plan in plans} == {"collapsed", "classic"}
-    assert {plan.cluster.nodes for plan in plans if plan.cluster.deployment == "collapsed"} == {3, 5}
+    ordinary = [plan for plan in plans if plan.strategy not in ("molasses", "margins")]
+    assert all(SECOND <= plan.duration_ns <= 3 * SECOND for plan in ordinary)
+    assert {plan.cluster.deployment for plan in ordinary} == {"collapsed", "classic"}
+    assert {plan.cluster.nodes for plan in ordinary if plan.cluster.deployment == "collapsed"} == {3, 5}
+
+
+def test_plans_at_the_margin_have_sizes_that_others_do_not_have() -> None:
+    plans = [generate("margins", seed) for seed in SEEDS]
+    voting = {p.cluster.nodes if p.cluster.deployment == "collapsed" else p.cluster.acceptors for p in plans}
+    assert {3, 4, 5} <= voting
+    assert any(plan.limits.queue_commands == 1 for plan in plans)
+    assert any(plan.limits.page_bytes == 64 for plan in plans)
+    assert any(not plan.workload.lists_apart for plan in plans)
+    full = [plan for plan in plans if plan.workload.rate * plan.duration_ns > 1500 * SECOND and plan.workload.keys == 1]
+    assert 0 < len(full) < len(plans) / 4
 
 
 def test_the_portfolio_is_made_of_all_with_a_weight() -> None:

@@ -21,7 +21,7 @@ from paxos_impl.messages import (
     Reply,
     Truncated,
 )
-from paxos_impl.proposer import ROUNDS_KEPT, PromiseBook
+from paxos_impl.proposer import PromiseBook
 
 VALUE = (Command(1, 1, 1, "write", "k", "x" * 40),)
 
@@ -165,7 +165,8 @@ def test_the_log_of_a_proposer_alone_is_bounded_and_keeps_its_round(hand_cluster
     cluster = hand_cluster(Cluster(deployment="classic"))
     cluster.start()
     proposer = cluster.nodes[0].agent
-    for _ in range(3 * ROUNDS_KEPT):
+    kept = proposer.config.rounds_kept
+    for _ in range(3 * kept):
         proposer.begin_phase_1()
         proposer.step_down("tried")
         cluster.nodes[0].finish()
@@ -174,7 +175,7 @@ def test_the_log_of_a_proposer_alone_is_bounded_and_keeps_its_round(hand_cluster
             cluster.disks[0].end_sync()
             cluster.nodes[0].end_sync(cluster.now_ns)
     rounds = proposer.round
-    assert sum(len(cluster.disks[0].read(name)) for name in cluster.disks[0].names()) < 100 * ROUNDS_KEPT
+    assert sum(len(cluster.disks[0].read(name)) for name in cluster.disks[0].names()) < 100 * kept
     cluster.disks[0].power_cut("lost", lambda: 0.0)
     cluster.start(0)
     assert cluster.nodes[0].agent.next_ballot() > (rounds, 0)

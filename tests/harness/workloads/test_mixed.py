@@ -65,3 +65,10 @@ def test_no_list_grows_long_and_the_last_reads_ask_for_all_of_them() -> None:
     assert max(lengths.values()) == LONGEST_LIST
     assert sum(lengths.values()) > DRAWS / 3
     assert {intent.key for intent in mixed.reads()} == {*lengths, "key0", "key1"}
+
+
+def test_every_function_meets_every_key_if_lists_are_not_apart() -> None:
+    keys: dict[str, set[str]] = {}
+    for intent in intents(Workload(lists_apart=False)):
+        keys.setdefault(intent.f, set()).add(intent.key)
+    assert all(found == {f"key{number}" for number in range(5)} for found in keys.values())

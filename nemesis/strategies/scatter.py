@@ -1,0 +1,56 @@
+"""Scatter: of what each leader sends a good part is lost, message by message, and soon another one leads.
+
+So a slot stands at one acceptor and its neighbour at another, or nowhere: the next leader finds votes above gaps, closes them
+with no-ops that in turn reach only some, and the one after it finds no-ops above values and values below no-ops. Prepares
+and promises pass unharmed, for a leader without votes to sort out teaches nothing.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from nemesis.draws import Draw, choice, stream
+from nemesis.faults import Fault
+from nemesis.plan import Plan
+from nemesis.strategies.frame import Frame, framed, last_blow, spread
+from nemesis.strategies.moves import in_flight, random_length, unit
+from nemesis.triggers import ordinal
+
+_TAKEOVER = 0.6
+"""Election timeouts a leader and its election take about."""
+
+
+def generate(seed: int, frame: Frame) -> Plan:
+    plan = framed(seed, "scatter", frame)
+    draw = stream(f"{seed}/scatter")
+    plan = in_flight(plan, draw, frame)
+    losses = choice(draw, ((0.2, 0.5), (0.3, 0.8), (0.5, 0.9)))
+    reign = choice(draw, (0.1, 0.3, 0.6))
+    faults: list[Fault] = []
+    for number in range(1, int(plan.duration_ns / (_TAKEOVER * unit(plan)))):
+        faults += _leader(plan, draw, number, losses[0] + draw() * (losses[1] - losses[0]), reign)
+    faults += last_blow(plan, draw)
+    return msgspec.structs.replace(plan, faults=tuple(faults))
+
+
+def _leader(plan: Plan, draw: Draw, number: int, loss: float, reign: float) -> list[Fault]:
+    """What the ``number``-th leader sends, and how soon the others lose patience with it, or it falls."""
+    trigger = f"{ordinal(number)} leader"
+    lost = Fault(
+        "drop",
+        "it",
+        trigger=trigger,
+        duration_ns=spread(draw, unit(plan), reign, 2 * reign),
+        params={"probability": round(loss, 2), "way": "out"},
+    )
+    after_ns, offset_ns = spread(draw, unit(plan), 0.02, reign), spread(draw, unit(plan), 1.0, 2.5)
+    kind = choice(draw, ("clock_jump", "clock_jump", "clock_jump", "clock_jump", "kill", "power", "pause"))
+    length_ns = random_length(plan, draw, "kill", 1.0)
+    if kind == "clock_jump":
+        short_ns = spread(draw, unit(plan), 0.05, 0.3)
+        end = Fault(
+            kind, "others", trigger=trigger, after_ns=after_ns, duration_ns=short_ns, params={"offset_ns": offset_ns}
+        )
+    else:
+        end = Fault(kind, "it", trigger=trigger, after_ns=after_ns, duration_ns=length_ns)
+    return [lost, end]
