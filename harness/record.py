@@ -246,6 +246,9 @@ def read_rows(path: Path, row: type[Row]) -> tuple[list[Row], TornTail | None]:
 class RecordedRun:
     """The record of one run, read from its directory. Every part is read when first asked for."""
 
+    in_memory = False
+    """It was never written, so nothing of it can be missing."""
+
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.torn: list[TornTail] = []

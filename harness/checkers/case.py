@@ -22,6 +22,8 @@ from nemesis.plan import Plan
 
 Part = Literal["history", "decided", "trace", "faults", "end"]
 """``end``: what a run does when load and faults are over, so that all learners may catch up."""
+_LAST_NOTES = ("network", "simulated")
+"""Kinds of the notes that a run writes when all else is done."""
 Value = tuple[Command, ...]
 Learner = tuple[str, int]
 """(agent name, incarnation)"""
@@ -199,6 +201,11 @@ class Case:
             for event in rows
             if event.fault == -1 and event.kind in ("error", "cut_short")
         )
+        last_noted = any(event.fault == -1 and event.kind in _LAST_NOTES for event in rows)
+        if not (self.problems["end"] or last_noted or self.run.in_memory):
+            self.problems["end"].append(
+                "the run did not come to its end: nothing tells that it was healed and stopped, so its harness was killed, or is still at work"
+            )
         return rows
 
     # The agreed log.

@@ -94,6 +94,8 @@ class Ledger:
 class _Memory(RecordedRun):
     """A record that was never written."""
 
+    in_memory = True
+
     def __init__(self, history: list[Operation], faults: list[FaultEvent]) -> None:
         super().__init__(Path())
         self._history = history

@@ -300,7 +300,9 @@ def test_a_killed_harness_leaves_no_process_also_no_stopped_one(tmp_path: Path) 
     harness.process.kill()
     harness.process.communicate()
     harness.assert_nothing_left()
-    assert judge_run(directory).verdict is not Verdict.PASS
+    results = judge_run(directory)
+    assert results.verdict is Verdict.INCONCLUSIVE, told(results)
+    assert "its harness was killed" in results.sentence
 
 
 def test_no_room_for_the_record_ends_the_run_with_a_clear_error_and_keeps_what_there_is(tmp_path: Path) -> None:

@@ -105,6 +105,11 @@ class RunBuilder:
         for name in NODES:
             self.restart(name)
         self.faults.append(FaultEvent(self.tick(), "end", -1, "power", NODES, {}))
+        self.end()
+
+    def end(self) -> None:
+        """The note that a run which came to its end writes last."""
+        self.faults.append(FaultEvent(self.tick(), "note", -1, "network", (), {}))
 
     def with_faults(self, *faults: Fault) -> None:
         self.plan = Plan(cluster=Cluster(nodes=3), settle_ns=1000 * MS, faults=faults)

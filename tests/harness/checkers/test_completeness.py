@@ -7,6 +7,7 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
+from harness.checkers import durability
 from harness.checkers.completeness import check
 from harness.results import Verdict
 from tests.harness.checkers.conftest import RunBuilder
@@ -43,3 +44,17 @@ def test_a_ballot_used_twice_is_no_matter_of_clocks(good: RunBuilder, replace_ro
     replace_row(good.trace["r0", 0], "propose", 4, slot=2)
     assert late.time_ns > next(row.time_ns for row in good.trace["r1", 0] if row.kind == "accepted" and row.slot == 2)
     assert check(good.case()).verdict is Verdict.PASS
+
+
+def test_a_run_whose_harness_was_killed_did_not_come_to_its_end_and_lost_nothing(builder: RunBuilder) -> None:
+    """One learner had applied the write and the client its answer; the others were killed before they learned of it."""
+    command = builder.invoke(1, "write", "k", "a")
+    builder.choose(command, by=("r0",))
+    builder.complete(command)
+    killed = builder.case()
+    assert durability.check(killed).verdict is Verdict.INCONCLUSIVE
+    assert check(killed).verdict is Verdict.INCONCLUSIVE
+    assert "its harness was killed" in check(killed).summary
+    builder.directory = builder.directory.with_name("ended")
+    builder.end()
+    assert durability.check(builder.case()).verdict is Verdict.FAIL
