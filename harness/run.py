@@ -31,6 +31,7 @@ from harness.worlds.real.cluster import RealWorld
 from nemesis.conductor import Conductor
 from nemesis.plan import SECOND, Plan, scaled, validate
 from nemesis.port import Evidence
+from paxos_impl.mutants.registry import find
 
 STEP_S = 0.05
 PROGRESS_NS = 100_000_000
@@ -71,9 +72,11 @@ class RunOutcome(msgspec.Struct, frozen=True):
 
 
 def run_real(plan: Plan, store: Path, *, progress: Progress | None = None) -> RunOutcome:
-    """Carry out ``plan`` on real processes and record it. Raises PlanError if the plan cannot be run, UserError if the run
-    cannot be recorded at all; whatever happens later is in the outcome."""
+    """Carry out ``plan`` on real processes and record it. Raises PlanError or MutantError if the plan cannot be run, UserError
+    if the run cannot be recorded at all; whatever happens later is in the outcome."""
     validate(plan)
+    if plan.mutant is not None:
+        find(plan.mutant.id, plan.mutant.source_hash)
     plan = scaled(plan, plan.timing.scale)
     directory = new_run_directory(store, plan.name, plan.seed)
     try:

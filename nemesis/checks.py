@@ -5,6 +5,7 @@ Each problem is one line: where (a path such as ``faults[3].at_ns``), what is wr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from nemesis.plan import Plan
 
 HIGHEST_NODES = 25
+LONGEST_NS = 7 * 24 * 3600 * 1_000_000_000
+"""A week: what lasts longer is a slip of the pen."""
 HIGHEST_MESSAGE_BYTES = 131_072
 """A message must stay below: one frame of the switchboard."""
 
@@ -62,11 +65,20 @@ _AT_MOST = {
     "limits.batch_bytes": HIGHEST_MESSAGE_BYTES,
     "limits.page_bytes": HIGHEST_MESSAGE_BYTES,
     "workload.value_bytes": HIGHEST_MESSAGE_BYTES // 2,
+    "workload.clients": 10_000,
+    "workload.keys": 100_000,
+    "duration_ns": LONGEST_NS,
+    "settle_ns": LONGEST_NS,
+    "timing.scale": 10_000,
 }
+_NAME = re.compile(r"\w[\w.-]*")
+"""A name becomes a directory of the store, and nothing outside of it."""
 
 
 def problems(plan: Plan, members: list[tuple[str, str]], functions: Iterable[str]) -> Iterator[str]:
     """All problems of a plan. ``members``: (name, role) of its agents; ``functions``: those a workload may ask for."""
+    if not is_name(plan.name):
+        yield f"name: {plan.name!r} cannot name a directory; use letters, digits, '.', '_' and '-'"
     for path in _POSITIVE:
         if not _value(plan, path) > 0:
             yield f"{path}: must be positive, not {_value(plan, path)}"
@@ -86,6 +98,11 @@ def problems(plan: Plan, members: list[tuple[str, str]], functions: Iterable[str
         yield "mutant.id: names no planted bug"
     for index, fault in enumerate(plan.faults):
         yield from _fault(f"faults[{index}]", fault, plan.duration_ns, members)
+
+
+def is_name(text: str) -> bool:
+    """Whether runs may be kept under that name."""
+    return _NAME.fullmatch(text) is not None
 
 
 def _value(plan: Plan, path: str) -> float:

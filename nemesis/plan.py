@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
 import msgspec
 
@@ -215,7 +215,10 @@ def _version_problem(version: int) -> str:
 
 def _newer_version(data: bytes) -> str:
     """A plan of a newer version may have fields that this one does not know: then its version is the problem."""
-    plan = msgspec.json.decode(data)
+    try:
+        plan = msgspec.json.decode(data)
+    except msgspec.DecodeError:
+        return ""
     version = plan.get("version") if isinstance(plan, dict) else None
     return _version_problem(version) if isinstance(version, int) and version > PLAN_VERSION else ""
 
@@ -230,6 +233,10 @@ def _type_problem(text: str) -> str:
         fields = _fields_at(path)
         allowed = ", ".join(fields)
         what = f"unknown field {unknown[1]!r}{did_you_mean(unknown[1], fields)}; allowed: {allowed}"
+    choice = re.fullmatch(r"Invalid enum value '(.*)'", what)
+    if choice:
+        choices = _choices_at(path)
+        what = f"unknown value {choice[1]!r}{did_you_mean(choice[1], choices)}; allowed: {', '.join(choices)}"
     return f"{path or 'top level'}: {what[0].lower()}{what[1:]}"
 
 
@@ -240,13 +247,21 @@ def _fields_at(path: str) -> tuple[str, ...]:
     return tuple(record.__struct_fields__)
 
 
+def _choices_at(path: str) -> tuple[str, ...]:
+    """The texts that the field at ``path`` may hold."""
+    parent, _, name = path.rpartition(".")
+    record: Any = type(getattr(Plan(), parent)) if parent else Plan
+    return get_args(get_type_hints(record)[name])
+
+
 def _json_problem(text: str, data: bytes) -> str:
     if not data.strip():
         return "not JSON: the file is empty"
     place = re.search(r"\(byte (\d+)\)", text)
-    if place is None:
+    if place is None and "truncated" not in text:
         return f"not JSON: {text}"
-    before = data[: int(place[1])]
+    before = data[: int(place[1])] if place else data
+    text = text if place else "the text ends too early"
     line, column = before.count(b"\n") + 1, len(before) - before.rfind(b"\n")
     return f"line {line}, column {column}: not JSON: {text}"
 

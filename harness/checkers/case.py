@@ -204,7 +204,7 @@ class Case:
         last_noted = any(event.fault == -1 and event.kind in _LAST_NOTES for event in rows)
         if not (self.problems["end"] or last_noted or self.run.in_memory):
             self.problems["end"].append(
-                "the run did not come to its end: nothing tells that it was healed and stopped, so its harness was killed, or is still at work"
+                "the run did not come to its end: nothing tells that it was stopped, so its harness was killed, or is at work"
             )
         return rows
 

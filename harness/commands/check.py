@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.commands.options import Name, emit, json_option
+from harness.commands.options import Choice, Name, emit, json_option
 from harness.errors import UserError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def _models() -> list[str]:
 @click.argument("path", type=click.Path(path_type=Path), default=Path("store/latest"), metavar="[RUN|FILE|-]")
 @click.option(
     "--format",
-    type=click.Choice(["auto", "native", "edn", "jepsen-log"]),
+    type=Choice(["auto", "native", "edn", "jepsen-log"]),
     default="auto",
     show_default=True,
     help="Of a history; auto: by its name and content.",
@@ -36,12 +36,12 @@ def _models() -> list[str]:
 @click.option("--key-field", metavar="FIELD", help="Field that holds the key; value: each value is [key value].")
 @click.option(
     "--fails",
-    type=click.Choice(["did-not-happen", "differed"]),
+    type=Choice(["did-not-happen", "differed"]),
     help="What a failed compare-and-set means.  [default: by the format]",
 )
 @click.option(
     "--nothing",
-    type=click.Choice(["strict", "unknown"]),
+    type=Choice(["strict", "unknown"]),
     default="strict",
     show_default=True,
     help="Reading nothing: the key holds nothing, or the value is not known.",

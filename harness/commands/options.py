@@ -37,6 +37,17 @@ class Duration(click.ParamType[int]):
         return length_ns
 
 
+class Choice(click.Choice[str]):
+    """One of the few words that the help shows, with a suggestion for a near miss."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        close = difflib.get_close_matches(str(value), self.choices, n=1)
+        if close and value not in self.choices:
+            there_are = ", ".join(map(repr, self.choices))
+            self.fail(f"{value!r} is not one of {there_are}; did you mean {close[0]!r}?", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 class Name(click.ParamType[str]):
     """One of a few names, with a suggestion for a near miss."""
 
@@ -50,6 +61,7 @@ class Name(click.ParamType[str]):
         names = self.names()
         if value not in names:
             close = difflib.get_close_matches(str(value), names, n=1)
+            close = close or [name for name in names if value and name.startswith(str(value))]
             hint = f"; did you mean {close[0]!r}?" if close else "."
             self.fail(f"unknown {self.what} {value!r}{hint} There are: {', '.join(names)}", param, ctx)
         return str(value)
@@ -88,7 +100,7 @@ def mutant_option(function: Function) -> Function:
 def deployment_option(function: Function) -> Function:
     return click.option(
         "--deployment",
-        type=click.Choice(["collapsed", "classic"]),
+        type=Choice(["collapsed", "classic"]),
         help="collapsed: every process plays all roles; classic: each role a process.",
     )(function)
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import click
 import msgspec
 
-from harness.commands.options import emit, json_option, mutant_option, plant_of
+from harness.commands.options import Choice, emit, json_option, mutant_option, plant_of
 
 
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path), metavar="PLAN|RUN")
 @click.option(
     "--world",
-    type=click.Choice(["simulated", "lockstep", "free"]),
+    type=Choice(["simulated", "lockstep", "free"]),
     default="simulated",
     show_default=True,
     help="lockstep: real processes and logs, stepped by the simulator; free: real time.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import time
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.commands.options import (
+    Choice,
     Duration,
     Name,
     deployment_option,
@@ -53,7 +53,9 @@ class DirectoryName(click.ParamType[str]):
     name = "text"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if not re.fullmatch(r"\w[\w.-]*", value):
+        from nemesis.checks import is_name
+
+        if not is_name(value):
             self.fail(f"{value!r} cannot name a directory; use letters, digits, '.', '_' and '-'", param, ctx)
         return str(value)
 
@@ -89,7 +91,7 @@ class DirectoryName(click.ParamType[str]):
 @click.option("--keys", type=click.IntRange(1, 100_000), help="Keys of each kind.")
 @click.option("--mix", metavar="F=SHARE,…", help="For example read=0.5,write=0.5.")
 @click.option("--value-bytes", type=click.IntRange(1, 32_768), help="Size of the values written.")
-@click.option("--disk", type=click.Choice(["disk", "memory"]), help="Where the logs live.  [default: disk]")
+@click.option("--disk", type=Choice(["disk", "memory"]), help="Where the logs live.  [default: disk]")
 @click.option("--name", type=DirectoryName(), help="Name of the test in the store.  [default: torture]")
 @mutant_option
 @store_option

@@ -160,6 +160,11 @@ def test_every_option_has_a_help_text() -> None:
         (["run", "--mix", "read"], "is not F=SHARE"),
         (["simulate", "--mutant", "A9O"], "'A09'"),
         (["list", "mutant"], "did you mean 'mutants'?"),
+        (["simulate", "--strategy", "fast"], "did you mean 'fast_uniform'?"),
+        (["simulate", "--deployment", "clasic"], "did you mean 'classic'?"),
+        (["replay", "--world", "lockstp", "plan.json"], "did you mean 'lockstep'?"),
+        (["check", "--format", "eden"], "did you mean 'edn'?"),
+        (["run", "--disk", "ram"], "is not one of 'disk', 'memory'"),
     ],
 )
 def test_a_mistake_of_the_user_ends_with_2_and_says_what_to_do(call: Call, args: list[str], told: str) -> None:
@@ -208,6 +213,10 @@ def test_whatever_ends_a_command_json_says_so(
         ('{"version": 2, "crystal_balls": 3}', "this program reads 1"),
         ('{"faults": [{"kind": "kill", "trigger": "first leaderr"}]}', "leaderr"),
         ('{"workload": {"clients": "many"}}', "workload.clients: expected int, got str"),
+        ('{"duration_ns": 1e400}', "duration_ns: number out of range"),
+        ('{\n"seed": 1,\n', "line 3, column 1: not JSON: the text ends too early"),
+        ('{"mutant": {"id": "Z99"}}', "no mutant 'Z99' in the registry"),
+        ('{"mutant": {"id": "A04", "source_hash": "beef"}}', "the source of A04 is not the one"),
     ],
 )
 @pytest.mark.parametrize("command", ["replay", "shrink", "run"])
@@ -215,8 +224,10 @@ def test_a_bad_plan_file_says_where_it_is_bad(call: Call, tmp_path: Path, comman
     (tmp_path / "plan.json").write_text(text)
     ended = call(command, *(["--plan"] if command == "run" else []), "plan.json")
     assert ended.code == 2
-    assert "plan.json" in ended.err
+    assert "plan.json" in ended.err or "mutant" in text
     assert where in ended.err
+    assert "Traceback" not in ended.err
+    assert not (tmp_path / "store").exists()
 
 
 def test_a_store_that_cannot_be_written_is_told(call: Call, tmp_path: Path) -> None:
