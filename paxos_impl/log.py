@@ -120,7 +120,8 @@ class Log:
         self._unsynced: dict[str, None] = {}
         self._directory_unsynced = False
         self._cut_unsynced = False
-        """Recovery cut a tail. A power cut may undo that: what was cut would follow what is written over it."""
+        """Recovery cut a tail, or an earlier life that was killed since. A power cut may undo that: what was cut would follow
+        what is written over it."""
         self._covered: int | None = None
         self._started_step: str | None = None
         self._next_checkpoint = EMPTY_CHECKPOINT
@@ -305,6 +306,7 @@ class Log:
         for name in self.files.names():
             self._unsynced[name] = None
         self._directory_unsynced = True
+        self._cut_unsynced = bool(segments)
         return self.checkpoint, records
 
     def read_checkpoint(self, name: str) -> Checkpoint:

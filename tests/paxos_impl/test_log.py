@@ -69,6 +69,27 @@ def test_what_was_cut_never_follows_what_is_written_over_it() -> None:
     assert RoundRecord(3) not in records
 
 
+def test_nor_does_what_a_life_cut_that_was_killed_before_its_first_sync() -> None:
+    disk = SimulatedDisk()
+    log = opened(disk)
+    log.append(RoundRecord(1))
+    sync(log, disk)
+    log.append(RoundRecord(2))
+    log.append(RoundRecord(3))
+    log.flush()
+    file = disk.files["log-00000000"]
+    file.data[-2 * HEAD_BYTES] ^= 1  # in record 2
+    file.durable = len(file.data)
+    opened(disk)
+    disk.process_died()
+    log = opened(disk)  # finds nothing to cut
+    log.append(RoundRecord(9))
+    log.flush()
+    disk.power_cut("torn", lambda: 0.999)
+    _, records = Log(disk).recover()
+    assert RoundRecord(3) not in records
+
+
 def test_a_log_goes_on_once_its_cut_is_synced() -> None:
     disk = SimulatedDisk()
     log = opened(disk)
@@ -253,6 +274,7 @@ def test_a_record_in_the_wrong_place_is_not_taken_for_a_good_one() -> None:
 def test_a_missing_segment_is_corruption() -> None:
     disk, _, _ = written([2])
     log = opened(disk)
+    sync(log, disk)
     log.start_checkpoint(checkpoint_of(2))
     log.append(RoundRecord(3))
     log.flush()
@@ -265,6 +287,7 @@ def test_a_missing_segment_is_corruption() -> None:
 def test_a_damaged_checkpoint_is_corruption(data: st.DataObject) -> None:
     disk, _, _ = written([2])
     log = opened(disk)
+    sync(log, disk)
     log.start_checkpoint(checkpoint_of(2))
     for _ in range(3):
         sync(log, disk)
@@ -435,6 +458,7 @@ def test_old_segments_go_when_a_checkpoint_is_durable() -> None:
 def test_the_end_of_a_checkpoint_is_told_with_its_slot() -> None:
     disk, _, _ = written([2])
     log = opened(disk)
+    sync(log, disk)
     log.start_checkpoint(checkpoint_of(2))
     told = [sync(log, disk) for _ in range(2)]
     assert told == [None, 2]
@@ -447,6 +471,7 @@ def test_the_end_of_a_checkpoint_is_told_with_its_slot() -> None:
 def test_a_failed_append_stops_the_agent_and_the_rest_is_readable() -> None:
     disk, _, _ = written([2])
     log = opened(disk)
+    sync(log, disk)
     disk.full = True
     log.append(RoundRecord(3))
     with pytest.raises(StorageFault, match=r"cannot append to log-00000000: .*; free space"):
