@@ -1,7 +1,8 @@
 """The native format: JSON lines, one event a line, with the fields of ``NativeEvent``. ``schema()`` is its JSON schema.
 
 Also read, as other tools write it: an array of such objects, or a map that holds one (``{"history": […]}``), and objects over
-several lines. There the names may keep the colon of a keyword, and a transaction needs no ``f``.
+several lines. There the names may keep the colon of a keyword, a transaction needs no ``f``, and
+the client may be called ``client``. What is neither of a client nor a call (a mark between phases) is left out.
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ class _Row(NativeEvent, kw_only=True):
 
     type: str  # type: ignore[assignment]
     process: int | str | None = None  # type: ignore[assignment]
+    client: int | str | None = None
     f: str = ""
     index: Any = None
     intended_ns: Any = None
@@ -74,7 +76,9 @@ def events(file: BinaryIO, path: Path | str, notes: list[str], key_field: str | 
     """The operations. A torn last one is told in ``notes``; anything else that is bad raises FormatError."""
     named: bool | None = None
     for row, key, line in _rows(file, path, notes, key_field):
-        process = row.process
+        process = row.client if row.process is None else row.process
+        if process is None and not row.f and row.type == "info":
+            continue
         if named is None:
             named = process is not None
         elif named is not (process is not None):

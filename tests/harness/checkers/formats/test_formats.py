@@ -664,3 +664,10 @@ def test_an_answer_without_the_key_is_all_that_was_read(tmp_path: Path) -> None:
     assert check_file(path).verdict is Verdict.PASS
     path = write(tmp_path / "h.edn", one_by_one(*calls, ("read", "[0 nil]", "[0 1 4]")))
     assert check_file(path).verdict is Verdict.FAIL
+
+
+def test_marks_between_the_operations_and_clients_by_that_name(tmp_path: Path) -> None:
+    mark = '{"type": "info", "event": "phase"}\n'
+    lines = '{"type": "invoke", "client": 3, "f": "read"}\n{"type": "ok", "client": 3, "f": "read", "value": 1}\n'
+    for text in (mark + lines + mark, f"[{mark},{','.join(lines.splitlines())}]"):
+        assert [(op.process, op.result) for op in read_history(write(tmp_path / "h.json", text)).ops] == [(3, 1)]
