@@ -257,10 +257,13 @@ def _loose(steps: Any) -> Any:
 
 
 def _split(event: Event, path: Path | str) -> tuple[Any, Any]:
-    """``[key value]`` apart."""
-    if not isinstance(event.value, tuple) or len(event.value) != 2:
-        raise FormatError(path, event.line, f"expected [key value] as the value, found {show_value(event.value)}")
-    return event.value[0], event.value[1]
+    """``[key value]`` apart; of a compare-and-set, also ``[key expected new]``."""
+    value = event.value
+    if isinstance(value, tuple) and len(value) == 2:
+        return value
+    if isinstance(value, tuple) and len(value) == 3 and event.f == "cas":
+        return value[0], value[1:]
+    raise FormatError(path, event.line, f"expected [key value] as the value, found {show_value(value)}")
 
 
 def _note(history: History, text: str) -> None:

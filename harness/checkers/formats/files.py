@@ -32,7 +32,7 @@ _NO_VALUE = (None, (None, None))
 
 def values_bear_keys(events: Sequence[Event]) -> bool:
     """Whether these values can only be ``[key value]``: all that is asked are pairs, reads with a pair that holds nothing, or
-    else compare-and-sets with ``[key [expected new]]``."""
+    else compare-and-sets with ``[key [expected new]]`` or ``[key expected new]``."""
     asked = [event for event in events if event.type == "invoke"]
     if not all(map(_may_bear_key, asked)):
         return False
@@ -41,12 +41,16 @@ def values_bear_keys(events: Sequence[Event]) -> bool:
         return all(value in _NO_VALUE for _, value in plain)
     sets = [event.value for event in asked if event.f == "cas"]
     return bool(sets) and all(
-        isinstance(value, tuple) and len(value) == 2 and not isinstance(key, tuple) for key, value in sets
+        not isinstance(key, tuple) and (len(rest) == 2 or (isinstance(rest[0], tuple) and len(rest[0]) == 2))
+        for key, *rest in sets
     )
 
 
 def _may_bear_key(event: Event) -> bool:
-    return isinstance(event.value, tuple) and len(event.value) == 2 and event.value[0] is not None and event.key is None
+    value = event.value
+    if not isinstance(value, tuple) or event.key is not None:
+        return False
+    return (len(value) == 2 or (len(value) == 3 and event.f == "cas")) and value[0] is not None
 
 
 def begin(events: Iterator[Event]) -> list[Event]:

@@ -671,3 +671,12 @@ def test_marks_between_the_operations_and_clients_by_that_name(tmp_path: Path) -
     lines = '{"type": "invoke", "client": 3, "f": "read"}\n{"type": "ok", "client": 3, "f": "read", "value": 1}\n'
     for text in (mark + lines + mark, f"[{mark},{','.join(lines.splitlines())}]"):
         assert [(op.process, op.result) for op in read_history(write(tmp_path / "h.json", text)).ops] == [(3, 1)]
+
+
+def test_compare_and_sets_of_three(tmp_path: Path) -> None:
+    calls = [("write", '["a" 1]', '["a" 1]'), ("cas", '["a" 1 2]', '["a" 1 2]'), ("read", '["b" nil]', '["b" nil]')]
+    path = write(tmp_path / "h.edn", one_by_one(*calls, ("read", '["a" nil]', '["a" 2]')))
+    assert [(op.key, op.value) for op in read_history(path).ops[:2]] == [("a", 1), ("a", (1, 2))]
+    assert check_file(path).verdict is Verdict.PASS
+    assert check_file(write(path, one_by_one(*calls, ("read", '["a" nil]', '["a" 1]')))).verdict is Verdict.FAIL
+    assert {op.key for op in read_history(write(path, one_by_one(*calls[:2]))).ops} == {"a"}
