@@ -109,6 +109,10 @@ class Household:
     def behind(self, source: int, floor: int) -> None:
         """``source`` has cut its log up to ``floor``, above what is known here."""
 
+    def news_ns(self) -> int:
+        """When something last came that the learner of this process lacked, or when it began to ask for it."""
+        return 0
+
     def answers_clients(self) -> bool:
         """Does the learner of this process answer clients? Alone it does (a client takes the first answer)."""
         return True

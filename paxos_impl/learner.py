@@ -87,6 +87,8 @@ class Learner(Agent):
         """Slot of the last snapshot installed from a peer, and what was learned before it."""
         self.installed_over = 0
         self.recovering = False
+        self.news_ns = 0
+        """When a value or a page that was lacked came last, or a peer was named that has what is lacked."""
         self.asked = 0
         self.pages: dict[int, bytes] = {}
         self.pages_of: tuple[int, int] = (-1, 0)
@@ -150,6 +152,7 @@ class Learner(Agent):
         if commit > self.learned:
             self.known_commit, self.commit_source = max(self.known_commit, commit), source
             self.asked = 0
+            self.news_ns = self.context.now_ns
             self.set_timer("catch_up", 0)
 
     def is_chosen_vote(self, vote: tuple[Ballot, Value], ballot: Ballot) -> bool:
@@ -299,9 +302,11 @@ class Learner(Agent):
             self.learn(slot, None, value)
         if message.commit > self.known_commit:
             self.known_commit, self.commit_source = message.commit, source
-        if self.learned > before and self.learned < self.known_commit:
-            self.send(source, CatchUp(self.learned + 1))
-            self.set_timer("catch_up", self.config.retransmit_ns)
+        if self.learned > before:
+            self.news_ns = self.context.now_ns
+            if self.learned < self.known_commit:
+                self.send(source, CatchUp(self.learned + 1))
+                self.set_timer("catch_up", self.config.retransmit_ns)
 
     # -- snapshots ----------------------------------------------------------------------------------------------------
 
@@ -348,7 +353,7 @@ class Learner(Agent):
             self.pages_of, self.pages, self.pages_asked = (source, message.slot), {}, {}
         self.pages[message.page] = message.data
         self.page_count = message.pages
-        self.page_came_ns = self.context.now_ns
+        self.page_came_ns = self.news_ns = self.context.now_ns
         self.fetch_tries = 0
         if self.pages_to_fetch(message.pages):
             self.fetch_pages()
@@ -376,6 +381,7 @@ class Learner(Agent):
 
     def on_clock_set_back(self, by_ns: int) -> None:
         self.page_came_ns -= by_ns
+        self.news_ns -= by_ns
         self.pages_asked = {page: asked_ns - by_ns for page, asked_ns in self.pages_asked.items()}
 
     def same_snapshot(self, source: int, slot: int) -> bool:

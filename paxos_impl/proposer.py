@@ -8,6 +8,7 @@ Rules (Paxos Made Simple, sections 2.2 to 3; The Part-Time Parliament, section 3
 * A new command takes the next slot above everything known; at most ``window`` slots are open, waiting commands are batched.
 * **Retransmission** repeats the same value in the same slot and ballot; the ballot is not raised for it.
 * A slot is chosen when a quorum of acceptors, counted by sender, accepted it in this ballot.
+* A leader that waits in vain for values that an acceptor of its quorum has cut steps down: a new phase 1 asks who is there now.
 * A command is refused ("not leader") only if this leader never proposed it; one that the store cannot execute by every leader.
 """
 
@@ -50,6 +51,10 @@ BEHIND_ALL = 1 << 62
 
 RECOVERY_WINDOW = 64
 """Inherited slots in flight: all were open before, so a small window would only make a failover slow."""
+
+
+PATIENCE_TIMEOUTS = 2
+"""Election timeouts without news after which a leader no longer waits for what is cut elsewhere: time to ask every peer."""
 
 
 class Proposal:
@@ -247,6 +252,20 @@ class Proposer(Election):
         if not self.config.collapsed:
             self.stable = max(self.stable, floor)
         self.household.behind(source, floor)
+
+    def on_heartbeat_due(self) -> None:
+        if self.state == LEADING and self.waits_in_vain():
+            self.step_down("values that another node has cut do not come")
+            return
+        super().on_heartbeat_due()
+
+    def waits_in_vain(self) -> bool:
+        """Phase 1 left out what an acceptor had cut, and that acceptor is gone: nothing behind can be applied here. But what
+        was chosen there another acceptor voted for, so phase 1 with those that are left finds it (any two quorums meet)."""
+        learned = self.household.learned()
+        if learned is None or learned >= self.commit:
+            return False
+        return self.context.now_ns - self.household.news_ns() >= PATIENCE_TIMEOUTS * self.config.election_timeout_ns
 
     # -- phase 2 ------------------------------------------------------------------------------------------------------
 

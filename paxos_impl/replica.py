@@ -108,6 +108,9 @@ class Replica(Agent, Household):
     def behind(self, source: int, floor: int) -> None:
         self.learner.hear_commit(source, floor)
 
+    def news_ns(self) -> int:
+        return self.learner.news_ns
+
     def answers_clients(self) -> bool:
         return self.proposer.state == LEADING
 

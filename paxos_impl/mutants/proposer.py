@@ -576,6 +576,23 @@ class ProposesRetriesAgain(Proposer):
 
 
 @mutant(
+    "P49",
+    "a leader waits for ever for what an acceptor of its quorum has cut, though that acceptor is gone",
+    rule="a leader that waits in vain for values cut elsewhere steps down",
+    paper="Paxos Made Live, 4.2",
+    breaks="P",
+    source="this project's own Paxos (docs/track-record.md)",
+    oracle="liveness",
+    seen_in="worlds with small snapshots in which a minority stays broken",
+    difficulty="deep",
+    deployments=("collapsed",),
+)
+class WaitsForWhatIsGone(Proposer):
+    def waits_in_vain(self) -> bool:
+        return False
+
+
+@mutant(
     "PQ2",
     "of equal ballots the vote told last is adopted",
     rule="P2c: the value of the highest-ballot vote",

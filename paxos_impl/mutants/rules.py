@@ -15,7 +15,7 @@ RULE_METHODS: dict[str, tuple[str, ...]] = {
         "heed_floors", "inherit", "top_slot", "slots_to_close", "value_to_propose", "on_floor", "is_full", "is_in_progress",
         "refuse", "next_batch", "counts_accepted", "slots_acknowledged", "is_chosen", "release", "learn_chosen",
         "advance_commit", "commit_index", "on_truncated", "retransmit", "value_to_retransmit", "stable_slot", "note_stable",
-        "on_catch_up", "on_stepped_down",
+        "on_catch_up", "waits_in_vain", "on_stepped_down",
     ),
     "promise_book": ("add", "complete", "told"),
     "learner": (
