@@ -18,6 +18,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 
@@ -126,7 +127,7 @@ class RealFiles:
         fd = self._open[name]
         if self.panel.words[Word.DISK_FULL]:
             self._sizes[name] += os.write(fd, data[: len(data) // 2])
-            self._check_space()
+            self._refuse()
         written = os.write(fd, data)
         while written < len(data):
             written += os.write(fd, data[written:])
@@ -210,5 +211,9 @@ class RealFiles:
 
     def _check_space(self) -> None:
         if self.panel.words[Word.DISK_FULL]:
-            self.panel.words[Word.APPENDS_REFUSED] += 1
-            raise OSError(errno.ENOSPC, "no space left on device (injected)")
+            self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        """Whatever the panel says by now: the overseer may have freed the disk since it was looked at."""
+        self.panel.words[Word.APPENDS_REFUSED] += 1
+        raise OSError(errno.ENOSPC, "no space left on device (injected)")

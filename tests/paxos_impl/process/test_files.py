@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -138,6 +139,24 @@ def test_a_full_disk_leaves_half_of_the_bytes(files: RealFiles, panel: Panel) ->
     panel.words[Word.DISK_FULL] = 0
     files.append("log", b"!")
     assert files.read("log") == b"abc!"
+
+
+def test_a_refused_append_stays_refused_though_the_disk_is_freed_meanwhile(
+    files: RealFiles, panel: Panel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the rest would follow half of itself, and the log would be damaged where it counts as durable."""
+    files.create("log")
+    panel.words[Word.DISK_FULL] = 1
+    write = os.write
+
+    def freed_while_writing(fd: int, data: bytes) -> int:
+        panel.words[Word.DISK_FULL] = 0
+        return write(fd, data)
+
+    monkeypatch.setattr(os, "write", freed_while_writing)
+    with pytest.raises(OSError, match="no space"):
+        files.append("log", b"abcdef")
+    assert files.read("log") == b"abc"
 
 
 def test_a_failing_sync_loses_what_it_covered_once(files: RealFiles, panel: Panel) -> None:
