@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -17,11 +18,12 @@ HARNESS = -1
 """Fault index of rows that tell of the harness itself."""
 
 
-def judge_run(directory: Path, warnings: list[str] | None = None) -> Results:
+def judge_run(directory: Path, warnings: list[str] | None = None, errors: Sequence[str] = ()) -> Results:
     """Judge the run from its directory alone, and write results.json there.
 
     With ``warnings``, results that cannot be written (a full disk, a read-only one) are told there instead of raised: the
-    verdict stands all the same.
+    verdict stands all the same. ``errors``: faults of the harness that its caller knows of; a full disk keeps them out of the
+    record.
     """
     plan = load_plan(directory / "plan.json")
     environment = read_environment(directory)
@@ -37,8 +39,8 @@ def judge_run(directory: Path, warnings: list[str] | None = None) -> Results:
         reproduce=reproduce,
         environment=environment,
     )
-    errors = [str(row.evidence.get("error")) for row in rows if row.kind == "error"]
-    results = with_harness_errors(results, errors)
+    recorded = [str(row.evidence.get("error")) for row in rows if row.kind == "error"]
+    results = with_harness_errors(results, list(dict.fromkeys([*recorded, *errors])))
     try:
         write_results(directory, results)
     except OSError as error:

@@ -131,7 +131,7 @@ def free(plan: Plan) -> Try:
 
     with tempfile.TemporaryDirectory(prefix="paxos-replay-") as store:
         outcome = run_real(in_real_time(plan), Path(store))
-        results = judge_run(outcome.directory)
+        results = judge_run(outcome.directory, errors=outcome.errors)
     if outcome.interrupted:
         raise KeyboardInterrupt
     if results.verdict is Verdict.ERROR:

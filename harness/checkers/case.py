@@ -20,7 +20,7 @@ from harness.record import AgentEvent, Ballot, Command, FaultEvent, Operation, R
 from harness.results import CheckResult, Verdict, Violation
 from nemesis.plan import Plan
 
-Part = Literal["history", "decided", "trace", "faults", "end"]
+Part = Literal["end", "history", "decided", "trace", "faults"]
 """``end``: what a run does when load and faults are over, so that all learners may catch up."""
 _LAST_NOTES = ("network", "simulated")
 """Kinds of the notes that a run writes when all else is done."""
@@ -204,7 +204,7 @@ class Case:
         last_noted = any(event.fault == -1 and event.kind in _LAST_NOTES for event in rows)
         if not (self.problems["end"] or last_noted or self.run.in_memory):
             self.problems["end"].append(
-                "the run did not come to its end: nothing tells that it was stopped, so its harness was killed, or is at work"
+                "the run did not come to its end: its harness was killed, could not write any more, or is still at work"
             )
         return rows
 

@@ -97,6 +97,8 @@ def _faults() -> list[dict[str, Any]]:
 
 
 def _checks() -> list[dict[str, Any]]:
+    from harness.checkers import evidence
     from harness.checkers.registry import CHECKERS
 
-    return [{"check": name, "about": about} for name, about, *_ in CHECKERS]
+    checks = [(name, about) for name, about, *_ in CHECKERS]
+    return [{"check": name, "about": about} for name, about in [*checks, (evidence.NAME, evidence.ABOUT)]]

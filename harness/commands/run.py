@@ -116,7 +116,7 @@ def command(plan_file: Path | None, store: Path, as_json: bool, **options: Any) 
         click.echo("judging …", err=True)
     warnings: list[str] = []
     try:
-        results = judge_run(outcome.directory, warnings)
+        results = judge_run(outcome.directory, warnings, outcome.errors)
         if results.verdict == "PASS":
             shutil.rmtree(outcome.directory / "data", ignore_errors=True)
         warnings += [*render(outcome.directory), *index_store(store)]

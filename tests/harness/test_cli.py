@@ -19,6 +19,7 @@ import pytest
 from harness.cli import COMMANDS, LazyGroup, main, torture
 from harness.commands import options
 from harness.errors import HarnessFault
+from harness.run import RunOutcome
 from harness.simulated_run import write_simulated_run
 from nemesis.faults import Fault
 from nemesis.plan import MILLISECOND, Plan, Plant, Workload, encode_plan, load_plan
@@ -293,6 +294,20 @@ def test_a_planted_bug_of_a_file_works_everywhere(call: Call, tmp_path: Path, go
     assert "not the one the plan was made with" in changed.err
 
 
+def test_what_a_full_disk_kept_out_of_the_record_is_told_all_the_same(
+    call: Call, good: Path, failed_run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    clean = tmp_path / "store" / "test" / "clean"
+    clean.mkdir()
+    write_simulated_run(small(), clean)
+    for directory, code in ((clean, 70), (failed_run, 1)):
+        outcome = RunOutcome(directory, False, ("client process 0 could not write its record; free space",))
+        monkeypatch.setattr("harness.run.run_real", lambda *_, outcome=outcome, **__: outcome)
+        ended = call("run", "--plan", good)
+        assert ended.code == code
+        assert "could not write its record; free space" in ended.out
+
+
 def test_replay_of_a_plan(call: Call, good: Path, bad: Path) -> None:
     ended = call("replay", good, "--tries", 2, "--json")
     told = ended.json
@@ -360,6 +375,7 @@ def test_list_tells_what_there_is(call: Call, what: str) -> None:
     assert len(rows) > 5
     text = call("list", what)
     assert text.code == 0
+    assert what != "checks" or rows[-1]["check"] == "evidence"
     assert text.out.count("\n") == len(rows) + 1
 
 
