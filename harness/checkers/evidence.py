@@ -132,7 +132,7 @@ def check(case: Case, faults: tuple[FaultResult, ...]) -> CheckResult:
     if not stats["ok_inside"]:
         return CheckResult(NAME, Verdict.INCONCLUSIVE, "no operation succeeded while a fault was on", (), stats, ABOUT)
     shadowed = len(faults) - stats["landed"]
-    landed = f"all {len(faults)} faults landed"
+    landed = f"all {len(faults)} faults landed" if len(faults) > 1 else "the one fault landed"
     if shadowed:
         landed = f"{stats['landed']} of {len(faults)} faults landed, {shadowed} had nothing left to touch"
     summary = f"{landed}, {stats['ok_inside']} successes inside their windows, counted for each"

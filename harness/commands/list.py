@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.commands.options import Name, emit, json_option, store_option
 
-WHAT = ("runs", "strategies", "mutants", "faults", "checks")
+if TYPE_CHECKING:
+    from nemesis.faults import ParameterSpec
+
+WHAT = ("runs", "strategies", "mutants", "faults", "targets", "checks")
 LEGENDS = {
     "mutants": "breaks: A agreement, V validity, I integrity or order, D durability, L linearizability, X exactly-once,\n"
     "P progress, R replicas diverge. equivalent: harmless on its own. Plant one with --mutant ID; docs/mutants.md tells more.",
@@ -21,12 +25,13 @@ LEGENDS = {
 @store_option
 @json_option
 def command(what: str, store: Path, as_json: bool) -> int:
-    """List the runs of the store, or the strategies, planted bugs, faults and checks there are."""
+    """List the runs of the store, or the strategies, planted bugs, faults, their targets and checks there are."""
     rows = {
         "runs": lambda: _runs(store),
         "strategies": _strategies,
         "mutants": _mutants,
         "faults": _faults,
+        "targets": _targets,
         "checks": _checks,
     }[what]()
     if as_json:
@@ -44,6 +49,8 @@ def command(what: str, store: Path, as_json: bool) -> int:
             for place, (column, width) in enumerate(zip(columns, widths, strict=True))
         ]
         click.echo("  ".join(cells).rstrip())
+    if what == "faults":
+        click.echo("\n" + "\n".join(_parameters()), err=True)
     if what in LEGENDS:
         click.echo(f"\n{LEGENDS[what]}", err=True)
     return 0
@@ -94,6 +101,28 @@ def _faults() -> list[dict[str, Any]]:
         {"kind": one.name, "device": one.device, "parameters": ", ".join(one.params) or "-", "about": one.about}
         for one in KINDS.values()
     ]
+
+
+def _targets() -> list[dict[str, Any]]:
+    from nemesis.faults import TARGETS
+
+    return [{"target": name, "about": about} for name, about in TARGETS.items()]
+
+
+def _parameters() -> Iterator[str]:
+    """A line for each parameter: of which kinds, what it means, what it is by itself and may be."""
+    from nemesis.faults import KINDS
+
+    users: dict[tuple[str, ParameterSpec], list[str]] = {}
+    for kind in KINDS.values():
+        for name, spec in kind.params.items():
+            users.setdefault((name, spec), []).append(kind.name)
+    for (name, spec), kinds in users.items():
+        default = spec.default if spec.default != "" else "none"
+        allowed = ", ".join(spec.choices)
+        if spec.lowest is not None and spec.highest is not None:
+            allowed = f"{spec.lowest:.15g} to {spec.highest:.15g}"
+        yield f"{name} ({', '.join(kinds)}): {spec.about}  [default: {default}{'; ' * bool(allowed)}{allowed}]"
 
 
 def _checks() -> list[dict[str, Any]]:

@@ -192,7 +192,8 @@ class _Watch:
         self._console = Console(stderr=True)
         self._next_s = 0.0
         self._told = False
-        who = f"{plan.cluster.deployment}, {len(plan.faults)} faults, {plan.duration_ns / 1e9:g} s, seed {plan.seed}"
+        faults = "1 fault" if len(plan.faults) == 1 else f"{len(plan.faults)} faults"
+        who = f"{plan.cluster.deployment}, {faults}, {plan.duration_ns / 1e9:g} s, seed {plan.seed}"
         self._console.print(f"torture: {who}" + (f", planted bug {plan.mutant.id}" if plan.mutant else ""))
         self._live = (
             Live(console=self._console, refresh_per_second=8, transient=True) if self._console.is_terminal else None

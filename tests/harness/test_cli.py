@@ -369,12 +369,13 @@ def test_a_run_on_real_processes(call: Call, good: Path) -> None:
     assert [row["verdict"] for row in listed] == [told["verdict"]]
 
 
-@pytest.mark.parametrize("what", ["strategies", "mutants", "faults", "checks"])
+@pytest.mark.parametrize("what", ["strategies", "mutants", "faults", "targets", "checks"])
 def test_list_tells_what_there_is(call: Call, what: str) -> None:
     rows = call("list", what, "--json").json[what]
     assert len(rows) > 5
     text = call("list", what)
     assert text.code == 0
+    assert what != "faults" or "shape (partition): the target off; random halves;" in text.err
     assert what != "checks" or rows[-1]["check"] == "evidence"
     assert text.out.count("\n") == len(rows) + 1
 

@@ -117,6 +117,26 @@ def test_a_new_leader_waits_for_all_pages(hand_cluster: Any) -> None:
 # -- slots that an acceptor has cut -----------------------------------------------------------------------------------
 
 
+def test_no_more_slots_than_the_window_are_open_and_what_waits_shares_the_next_one(
+    hand_cluster: Any, client: int
+) -> None:
+    """Pipelining and batching: slots are opened without waiting for the one before, until the window is full."""
+    cluster = hand_cluster(window=2, batch_commands=3)
+    cluster.start()
+    cluster.elect(0)
+    cluster.wire.clear()
+    opened = [Command(client + number, 0, 0, "open", "") for number in range(6)]
+    for command in opened:
+        cluster.request(0, command)
+    proposed = [packet.message for packet in cluster.under_way(kind=Accept, target=1)]
+    assert [(one.slot, one.value) for one in proposed] == [(1, (opened[0],)), (2, (opened[1],))]
+    cluster.quiet()
+    values = {slot: value for agent, kind, _, slot, value, _ in cluster.trace if kind == "propose"}
+    assert [len(value) for value in values.values()] == [1, 1, 3, 1]
+    assert sum(values.values(), ()) == tuple(opened)
+    assert cluster.agent(0).applied_slot() == 4
+
+
 def test_a_late_accept_of_a_cut_slot_does_not_depose_the_leader(hand_cluster: Any, client: int) -> None:
     cluster = hand_cluster(snapshot_every=2, keep_slots=0)
     cluster.start()
