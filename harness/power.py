@@ -50,6 +50,10 @@ class PowerResult(msgspec.Struct, frozen=True):
     """Ratios that are lower bounds."""
     left_out: tuple[str, ...]
     """Mutants the portfolio did not kill, or that one of both was not run on."""
+    budget: int = 0
+    """Most schedules of a trial."""
+    trials: int = 0
+    """Of each mutant and side, at least."""
 
     @property
     def exit_code(self) -> int:
@@ -78,7 +82,11 @@ def compare(trials: Sequence[Trial], resamples: int = RESAMPLES, seed: int = 0) 
         return PowerResult((), math.nan, math.nan, math.nan, 0, tuple(left_out))
     low, high = _interval(list(usable.values()), resamples, Random(seed))
     mean = math.exp(fmean(math.log(ratio.ratio) for ratio in ratios))
-    return PowerResult(ratios, mean, low, high, sum(ratio.at_least for ratio in ratios), tuple(left_out))
+    used = [side for both in usable.values() for side in (both[PORTFOLIO], both[RIVAL])]
+    return PowerResult(
+        ratios, mean, low, high, sum(ratio.at_least for ratio in ratios), tuple(left_out),
+        max(trial.budget for side in used for trial in side), min(map(len, used)),
+    )  # fmt: skip
 
 
 def _events_to_kill(trials: Sequence[Trial]) -> float:
@@ -110,9 +118,13 @@ def _interval(mutants: list[dict[str, list[Trial]]], resamples: int, random: Ran
 
 def table(result: PowerResult) -> str:
     """Markdown: one line a mutant, the largest ratios first."""
+    left_out = ", ".join(result.left_out) or "none"
     lines = [
         f"Geometric mean of the ratios: {result.mean:.1f} (95 %: {result.low:.1f} to {result.high:.1f}) over "
         f"{len(result.ratios)} bugs; {result.bounds} ratios are lower bounds (the Jepsen-style nemesis never killed).",
+        "",
+        f"At least {result.trials} {'trial' if result.trials == 1 else 'trials'} of each bug and side, of at most "
+        f"{result.budget:,} schedules; left out, since the portfolio did not kill them in that: {left_out}.",
         "",
         "| id | events to a kill, portfolio | Jepsen-style | ratio |",
         "|---|---:|---:|---:|",
