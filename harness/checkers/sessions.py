@@ -1,11 +1,10 @@
-"""Sessions: a command is turned away as expired only if its session may have gone, and a session is opened once.
+"""Sessions: a command is turned away as expired only if its session may have gone, and executed only if it may be there; a
+session is opened once.
 
 At most ``limits.max_sessions`` sessions live; the one unused for longest goes, in the order of the log. So who counts the
-sessions used since a client's last command knows whether its own must still be there, without asking any agent. Uses are
-counted in the client's favour or against it, whichever excuses the system: a skipped command counts as a use of every
-session but the client's own. A command is held against the session its client used last, or the only one it opened.
-
-Does not judge: which session a replica holds when more than ``max_sessions`` were used since; whether it *should* have expired.
+sessions used since a client's last command knows whether its own must still be there, or must be gone, without asking any
+agent. Uses are counted in the client's favour or against it, whichever excuses the system: a skipped command may or may not
+count as a use. A command is held against the session its client used last, or the only one it opened.
 
 Source: Ongaro's thesis, section 6.3.
 """
@@ -17,7 +16,9 @@ from harness.record import Command
 from harness.results import CheckResult, Violation
 
 NAME = "sessions"
-ABOUT = "A session lasts as long as fewer than the most that are kept were used since; it is opened once."
+ABOUT = (
+    "A session lasts as long as fewer than the most that are kept were used since, and no longer; it is opened once."
+)
 
 
 class _Uses:
@@ -37,6 +38,13 @@ class _Uses:
         if since is None:
             return False
         return sum(number > since for other, number in self.named.items() if other != client) < self.most
+
+    def is_gone(self, client: int) -> bool:
+        """Surely its session is not there: as many others as there may be were used since its last command."""
+        since = self.named.get(client)
+        if since is None or len(self.executed) <= self.most:
+            return False
+        return sum(number > since for other, number in self.executed.items() if other != client) >= self.most
 
 
 def check(case: Case) -> CheckResult:
@@ -63,6 +71,8 @@ def check(case: Case) -> CheckResult:
                     opened.setdefault(client, []).append(slot)
                     session_of.pop(client, None)
             elif why is None:
+                if uses.is_gone(client):
+                    violations.append(_outlived(command, agent, slot, uses.most, row.time_ns))
                 session_of[client] = command.session
             elif why == "expired" and uses.lasts(client):
                 only = client not in session_of and len(opened.get(client, ())) == 1
@@ -93,5 +103,17 @@ def _expired_early(command: Command, agent: str, slot: int, most: int, time_ns: 
         f"fewer than {most} other sessions were used since its last one",
         time_ns=time_ns,
         slot=slot,
+        agents=(agent,),
+    )
+
+
+def _outlived(command: Command, agent: str, slot: int, most: int, time_ns: int) -> Violation:
+    return Violation(
+        rule="sessions/outlived",
+        sentence=f"slot {slot}: {agent} executed operation {command.seq} of client {command.process}, though {most} other "
+        "sessions were used since its last one: its own must be gone",
+        time_ns=time_ns,
+        slot=slot,
+        key=command.key,
         agents=(agent,),
     )

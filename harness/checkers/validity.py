@@ -1,4 +1,5 @@
-"""Validity: only what clients asked for is chosen, word for word, and not before they asked. No-ops are allowed.
+"""Validity: only what clients asked for is chosen, word for word, and not before they asked. No-ops are allowed, and batches
+that are not longer than the plan lets them be.
 
 Needs the whole history: a command that nobody asked for and a lost row of the history look alike.
 """
@@ -17,7 +18,10 @@ ABOUT = "Only commands that a client requested are chosen, unaltered, and not be
 def check(case: Case) -> CheckResult:
     violations: list[Violation] = []
     commands = 0
+    most = case.plan.limits.batch_commands
     for slot, chosen in case.log.items():
+        if len(chosen.value) > most:
+            violations.append(_too_long(slot, chosen, most))
         for command in chosen.value:
             if command.f not in KNOWN:
                 continue
@@ -57,4 +61,15 @@ def _violation(slot: int, chosen: Chosen, command: Command, rule: str, why: str)
         key=command.key,
         agents=(chosen.learner[0],),
         values=(brief((command,)),),
+    )
+
+
+def _too_long(slot: int, chosen: Chosen, most: int) -> Violation:
+    return Violation(
+        rule="validity/batch-too-long",
+        sentence=f"slot {slot}: {len(chosen.value)} commands were chosen at once; a batch holds at most {most}",
+        time_ns=chosen.time_ns,
+        slot=slot,
+        agents=(chosen.learner[0],),
+        values=(brief(chosen.value),),
     )

@@ -201,3 +201,22 @@ def test_an_operation_given_up_long_after_the_heal(run: Run) -> None:
     assert "liveness/given-up" in run.rules
     run.history[-2] = Operation("info", given_up, CLIENT + 1, 1, "read", "k", error="session expired")
     assert "liveness/given-up" not in run.rules
+
+
+def test_a_command_of_a_session_that_must_be_gone(run: Run) -> None:
+    plan = Plan(limits=Limits(max_sessions=2))
+    late = Command(CLIENT, 3, 1, "read", "k")
+    for others in ((8,), (8, 9)):
+        run = Run()
+        run.history.append(Operation("invoke", HEALED + 6, CLIENT, 3, "read", "k", None, HEALED + 6))
+        run.choose(3, tuple(open_(client) for client in others), HEALED + 6)
+        run.observe("applied", 0, HEALED + 7, 3, (), [3, []])
+        run.choose(4, (late,), HEALED + 8)
+        run.observe("applied", 0, HEALED + 9, 4, (late,), [4, []])
+        assert ("sessions/outlived" in run.rules_under(plan)) == (len(others) == 2)
+
+
+def test_a_batch_that_is_too_long(run: Run) -> None:
+    run.choose(3, tuple(open_(client) for client in (8, 9)), HEALED + 6)
+    assert run.rules_under(Plan(limits=Limits(batch_commands=2))) == set()
+    assert run.rules_under(Plan(limits=Limits(batch_commands=1))) == {"validity/batch-too-long"}
