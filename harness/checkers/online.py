@@ -29,6 +29,7 @@ Rules (``oracle/rule``), with where they stand in the papers
   counted, or free if none of them voted (B3; PMS 2.2, phase 2a). Where it is not told whose were, some quorum will do.
 * vote/contradicts-quorum: once a quorum voted (b, v), proposals and votes of higher ballots in that slot carry v (P2b).
 * vote/forgotten: votes that chose a value last; and each vote that was told, where that is seen (PTP 2.3, prevVote).
+* proposal/window: a new slot is begun only with fewer than the window in flight (PMS 3). Where leaders are learners, online.
 * snapshot/forgotten: a snapshot that was told to be durable is there after a restart (Paxos Made Live 5.5).
 * decision/no-quorum: what a learner holds chosen was voted by a quorum in one ballot (PMS 2.3).
 * decision/not-durable: what a learner holds chosen rests on a quorum of durable votes, where syncs are seen (PTP 2.3).
@@ -46,6 +47,7 @@ from typing import Any
 
 from harness.checkers.case import brief
 from harness.checkers.durable_votes import DurableVotes
+from harness.checkers.open_slots import OpenSlots
 from harness.record import Ballot
 from harness.results import Violation
 
@@ -855,9 +857,10 @@ class OnlineOracles:
         quorum: int,
         names: Mapping[int, str] | None = None,
         first: Mapping[str, Handler] | None = None,
+        window: int = 0,
     ) -> None:
         """``voters``: ids of the acceptors; ``quorum``: votes that choose; ``names``: agent id -> name, for sentences;
-        ``first``: as for ``Decisions``."""
+        ``first``: as for ``Decisions``; ``window``: as for ``OpenSlots``, 0: not judged."""
         sink = Sink(names)
         self.violations = sink.violations
         ballots = Ballots(sink)
@@ -870,6 +873,8 @@ class OnlineOracles:
         self.handlers: dict[str, tuple[Handler, ...]] = {}
         for oracle in (ballots, promises, votes, Told(sink, votes), decisions, durable):
             self.add(oracle.handlers)
+        if window:
+            self.add(OpenSlots(sink, window).handlers)
 
     def add(self, handlers: Mapping[str, Handler]) -> None:
         """Let somebody else hear of traced steps, behind those that are here already."""

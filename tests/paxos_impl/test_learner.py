@@ -106,7 +106,9 @@ def test_a_second_value_is_a_crash(hand_cluster: Any, client: int) -> None:
     cluster.start()
     cluster.inject((1, 1, 2, Learn(1, (write(client, 1),), 1)))
     cluster.inject((1, 1, 2, Learn(1, (write(client, 1),), 1)))
-    with pytest.raises(ProtocolViolation, match=r"slot 1: write k \(client .*, operation 1\) is chosen, and now a no-op too"):
+    with pytest.raises(
+        ProtocolViolation, match=r"slot 1: write k \(client .*, operation 1\) is chosen, and now a no-op too"
+    ):
         cluster.inject((1, 1, 2, Learn(1, (NO_OP,), 1)))
 
 

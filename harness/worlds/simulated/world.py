@@ -157,7 +157,8 @@ class SimulatedWorld:
         voters = frozenset(agents_playing(plan, "acceptor"))
         names = {spec.id: spec.name for spec in specs}
         self.ledger = endgame.Ledger(names, frozenset(agents_playing(plan, "learner")))
-        self.oracles = OnlineOracles(voters, len(voters) // 2 + 1, names, self.ledger.first)
+        window = plan.limits.window if plan.cluster.deployment == "collapsed" else 0
+        self.oracles = OnlineOracles(voters, len(voters) // 2 + 1, names, self.ledger.first, window)
         self.ledger.position = self.oracles.position
         self._judges = oracles
         listeners: dict[str, Handler] = {"leader": self._on_leader, "step_down": self._on_step_down}

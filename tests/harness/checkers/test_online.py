@@ -17,8 +17,8 @@ Z = (Command(3, 1, 1, "write", "k", "z"),)
 class Trace:
     """Feeds events in the order they are called; time is the number of the event."""
 
-    def __init__(self, voters: int = 3) -> None:
-        self.oracles = OnlineOracles(frozenset(range(voters)), voters // 2 + 1)
+    def __init__(self, voters: int = 3, window: int = 0) -> None:
+        self.oracles = OnlineOracles(frozenset(range(voters)), voters // 2 + 1, window=window)
         self.time = 0
         self.incarnation: dict[int, int] = {}
 
@@ -562,3 +562,19 @@ def test_a_leader_may_heed_the_first_page_of_one_that_it_did_not_count() -> None
     assert proposing(X) == []
     assert proposing(Y) == []
     assert proposing(Z) == ["vote/unsafe-value"]
+
+
+def test_a_leader_with_more_slots_in_flight_than_its_window() -> None:
+    trace = Trace(window=2)
+    trace(0, "prepare", (1, 0), 1)
+    for agent in range(3):
+        trace(agent, "promised", (1, 0))
+    trace(0, "leader", (1, 0), 3)
+    for inherited in (1, 2):
+        trace.propose((1, 0), inherited, X)
+    trace.vote((1, 0), 1, X, 0, 1)
+    trace(0, "chosen", (1, 0), 1, X)
+    trace.propose((1, 0), 3, Y)
+    assert trace.rules == []
+    trace.propose((1, 0), 4, Z)
+    assert trace.rules == ["proposal/window"]
