@@ -2,9 +2,9 @@
 
 ``check(history, model)`` picks the engine by what the history allows. Registers (also with compare-and-set, deletes with
 identity, append-only lists, texts) whose values are unambiguous go to the *zones*, all keys in one pass; sets that only grow
-to the *levels*. What is left goes key by key, the smallest first, to the *search*, which ends at the first key that has no
-legal order or when its budget is spent. One more engine, the *witness*, needs a decided log and has a call of its own
-(``witness.check_witness``).
+to the *levels*. Of transactions, each register is judged alone first, by the zones. What is left goes key by key, the
+smallest first, to the *search*, which ends at the first key that has no legal order or when its budget is spent. One more
+engine, the *witness*, needs a decided log and has a call of its own (``witness.check_witness``).
 """
 
 from __future__ import annotations
@@ -22,10 +22,12 @@ from harness.checkers.linearizability.models import (
     CasRegister,
     KeyValue,
     Model,
+    MultiRegister,
     Register,
     SetModel,
     Text,
 )
+from harness.checkers.linearizability.projection import lost_append, projections, without_unread
 from harness.checkers.linearizability.search import DEFAULT_CONFIGURATIONS, DEFAULT_STEPS, SearchResult, search
 from harness.checkers.linearizability.zones import Zones, check_columns
 
@@ -85,6 +87,11 @@ def check(
         rest = [op for op in history.ops if op.key in encoded.unsuitable]
         if encoded.unsuitable:
             stats["ambiguous"] = {str(key): why for key, why in list(encoded.unsuitable.items())[:10]}
+    elif engine == "auto" and type(model) is MultiRegister and not model.any_first:
+        found = _register_result(history, model)
+        if found is not None:
+            found.stats = stats
+            return found
     elif engine != "search" and type(model) is SetModel:
         engines.append("levels")
         found = _sets_result(history, model)
@@ -135,6 +142,25 @@ def _tell_all(found: Result, history: History, model: Model) -> None:
 
     found.ops, told = explain.add_witnesses(found.ops, key_ops, illegal)
     found.because += told
+
+
+def _register_result(history: History, model: MultiRegister) -> Result | None:
+    """A violation that a register of transactions shows alone."""
+    lists, plain = projections(history, model)
+    for part, alone in ((without_unread(lists), AppendList()), (plain, Register())):
+        found = check(part, alone, engine="zones")
+        if found.legal is False:
+            return found
+    lost = lost_append(lists)
+    if lost is None:
+        return None
+    append, read = lost
+    because = (
+        explain.edge(append, read, "real time", history.times_are_ns),
+        explain.edge(read, append, "less", history.times_are_ns),
+    )
+    sentence = explain.sentence("stale-list", read.key, lost)
+    return Result(False, sentence, "zones", "stale-list", read.key, lost, because)
 
 
 def _sets_result(history: History, model: SetModel) -> Result | None:

@@ -185,6 +185,7 @@ class MultiRegister(Model):
     about = "transactions over several registers: txn [[r x 1] [w y 2] [append z 3]]"
     functions = frozenset({"read", "write", "txn"})
     takes_any_first = True
+    init: frozenset[tuple[Any, Any]]
 
     def __init__(self, init: Any = None) -> None:
         """``init``: a map of first values; registers not in it begin with None."""
@@ -200,7 +201,7 @@ class MultiRegister(Model):
         if self.any_first:
             return False  # a read may tell the first value
         steps = op.value if op.result in (None, UNKNOWN) else op.result
-        return all(str(step[0]).removeprefix(":") in _READS for step in steps or ())
+        return all(str(step[0]).removeprefix(":") in STEPS_THAT_READ for step in steps or ())
 
     def dead_ends(self, ops: Sequence[Op]) -> Callable[[Any], bool] | None:
         """A register that only grows (is read and appended to) begins with the longest list that was read, or that with it."""
@@ -209,7 +210,7 @@ class MultiRegister(Model):
         for op in ops:
             for f, key, *told in (op.value if op.result in (None, UNKNOWN) else op.result) or ():
                 kind = str(f).removeprefix(":")
-                if kind not in _READS:
+                if kind not in STEPS_THAT_READ:
                     if kind != "append":
                         other.add(key)
                 elif op.result not in (None, UNKNOWN) and told and isinstance(told[0], tuple):
@@ -220,35 +221,40 @@ class MultiRegister(Model):
         if not grows:
             return None
 
+        fine: set[Any] = set()  # what was looked at before
+
         def dead(state: Any) -> bool:
-            for key, held in state:
+            fresh = state - fine
+            for key, held in fresh:
                 seen = grows.get(key)
                 if seen is not None and isinstance(held, tuple):
                     shorter = min(len(held), len(seen))
                     if held[:shorter] != seen[:shorter]:
                         return True
+            fine.update(fresh)
             return False
 
         return dead
 
     def step(self, state: Any, op: Op) -> Any:
         answered = op.result not in (None, UNKNOWN)
-        registers = dict(state)
-        changed = False
+        before = dict(state)
+        registers = before.copy()
+        changed: set[Any] = set()
         for f, key, *told in op.result if answered else op.value:
             kind = str(f).removeprefix(":")
             value = told[0] if told else UNKNOWN
-            if kind in _READS:
+            if kind in STEPS_THAT_READ:
                 if not answered or value is UNKNOWN:
                     continue
                 if self.any_first and key not in registers:
                     registers[key] = value
-                    changed = True
+                    changed.add(key)
                 elif registers.get(key) != value and not (value == () and registers.get(key) is None):
                     return Illegal(f"cannot read {value!r} from register {key}: it holds {registers.get(key)!r}")
-            elif kind in _WRITES:
+            elif kind in STEPS_THAT_WRITE:
                 registers[key] = value
-                changed = True
+                changed.add(key)
             elif kind == "append":
                 if self.any_first and key not in registers:
                     return Illegal(f"cannot tell what appending to register {key} makes: its first value is not known")
@@ -256,16 +262,19 @@ class MultiRegister(Model):
                 if not isinstance(held, tuple):
                     return Illegal(f"cannot append to register {key}: it holds {held!r}, which is no list")
                 registers[key] = (*held, value)
-                changed = True
+                changed.add(key)
             else:
                 return Illegal(f"a transaction has no step {f!r}")
         if not changed:
             return state
-        return frozenset(item for item in registers.items() if item[1] is not None or self.any_first)
+        # What stays must not be hashed again: the lists may be long, and many.
+        gone = {(key, before[key]) for key in changed if key in before}
+        new = {(key, registers[key]) for key in changed if registers[key] is not None or self.any_first}
+        return (state - gone) | new
 
 
-_READS = frozenset({"read", "r"})
-_WRITES = frozenset({"write", "w"})
+STEPS_THAT_READ = frozenset({"read", "r"})
+STEPS_THAT_WRITE = frozenset({"write", "w"})
 
 
 def is_list(state: Any) -> bool:

@@ -469,3 +469,33 @@ def test_a_stale_read_among_many_in_flight_is_found_without_going_far_back(monke
     slowly = search.search(ops, Register(), windows=False)
     assert found.legal is slowly.legal is False
     assert 4 * found.steps < slowly.steps
+
+
+@pytest.mark.parametrize(
+    ("steps", "rule"),
+    [
+        (
+            [[("append", "x", 1)], [("r", "x", (1,))], [("append", "x", 2), ("append", "y", 1)], [("r", "x", (1,))]],
+            "stale-list",
+        ),
+        ([[("append", "x", 1)], [("append", "x", 2)], [("r", "x", (2, 1)), ("r", "y", None)]], "append-order"),
+        ([[("append", "x", 1)], [("r", "x", None)]], "stale-list"),
+        ([[("append", "x", 1)], [("r", "x", (1, 2))]], "phantom-read"),
+        ([[("w", "x", 1)], [("w", "x", 2), ("w", "y", 1)], [("r", "x", 1)]], "stale-value"),
+    ],
+)
+def test_what_one_register_of_transactions_shows_alone(steps: list[Any], rule: str) -> None:
+    ops = [op("txn", tuple(one), tuple(one), 2 * at, 2 * at + 1, key=None) for at, one in enumerate(steps)]
+    result = judge(*ops, model=MultiRegister())
+    assert (result.legal, result.engine, result.rule) == (False, "zones", rule)
+    assert {one.index for one in result.ops} <= {one.index for one in ops}
+
+
+def test_what_only_several_registers_show_together_is_left_to_the_search() -> None:
+    """Each saw the other's register empty: no order, and yet each register alone has one."""
+    ops = [
+        op("txn", None, (("append", "x", 1), ("r", "y", None)), 0, 9, key=None),
+        op("txn", None, (("append", "y", 1), ("r", "x", None)), 1, 8, key=None),
+    ]
+    result = judge(*ops, model=MultiRegister())
+    assert (result.legal, result.engine) == (False, "search")
