@@ -10,6 +10,7 @@ import msgspec
 
 from nemesis.faults import KINDS, TARGET_CLASSES
 from reports.page import render
+from reports.whole_files import write_whole
 from reports.wording import joined
 
 CLUSTERS_AT_MOST = 200
@@ -124,9 +125,7 @@ def write_campaign_page(directory: Path) -> Path:
         scripts=("report.js",),
     )
     path = directory / "report.html"
-    scratch = directory / "report.html.tmp"
-    scratch.write_text(html, encoding="utf-8", newline="\n")
-    scratch.replace(path)
+    write_whole(path, html)
     return path
 
 

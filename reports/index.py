@@ -11,6 +11,7 @@ from harness.results import RANK, Verdict
 from reports.campaign import read_campaign
 from reports.page import render
 from reports.palette import VERDICT_WORDS
+from reports.whole_files import write_whole
 
 RUNS_AT_MOST = 2_000
 """The newest; the page says how many there are."""
@@ -58,9 +59,7 @@ def write_index(store: Path) -> Path:
         scripts=("report.js",),
     )
     path = store / "index.html"
-    scratch = store / "index.html.tmp"
-    scratch.write_text(html, encoding="utf-8", newline="\n")
-    scratch.replace(path)
+    write_whole(path, html)
     return path
 
 

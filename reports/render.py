@@ -7,6 +7,7 @@ from pathlib import Path
 
 from reports import junit, page, pictures, summary
 from reports.model import RunModel, load
+from reports.whole_files import write_whole
 
 
 class Rendered(list[Path]):
@@ -36,10 +37,7 @@ def render_run(directory: Path, baseline: Path | None = None) -> Rendered:
     for name, make in texts:
         path = directory / name
         try:
-            text = make(model)
-            scratch = path.with_name(f"{name}.tmp")
-            scratch.write_text(text, encoding="utf-8", newline="\n")
-            scratch.replace(path)
+            write_whole(path, make(model))
         except Exception as error:
             warnings.append(f"{name} could not be written ({type(error).__name__}: {error})")
         else:
