@@ -39,6 +39,8 @@ def generate(seed: int, frame: Frame) -> Plan:
         name, seed, msgspec.structs.replace(frame, base=base, nodes=frame.nodes or (3 if flooded else nodes))
     )
     limits, workload = _limits(plan.limits, draw), _workload(plan.workload, draw)
+    if draw() < 0.5:
+        limits = msgspec.structs.replace(limits, max_sessions=workload.clients)
     if workload.value_bytes > _SMALL:
         limits = msgspec.structs.replace(limits, page_bytes=max(limits.page_bytes, 4096))
     plan = msgspec.structs.replace(
@@ -92,7 +94,7 @@ def _flooded(plan: Plan) -> Plan:
         plan,
         workload=Workload(8, rate, 0.02, keys=1, mix={"read": 0.04, "append": 0.96}, lists_apart=False, value_bytes=8),
         limits=msgspec.structs.replace(plan.limits, window=16, batch_commands=64, batch_bytes=65_536, snapshot_every=100,
-                                       queue_commands=4096, page_bytes=4096),
+                                       queue_commands=4096, page_bytes=4096, max_sessions=4096),
         network=Network(latency_ns=200_000, jitter_ns=100_000),
         disk=Disk(sync_ns=100_000, jitter_ns=100_000),
     )  # fmt: skip
