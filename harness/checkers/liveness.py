@@ -207,7 +207,8 @@ def _apart(case: Case, healed: int) -> Iterable[Violation]:
 
 def _not_cut(case: Case, healed: int) -> Iterable[Violation]:
     """Logs that only grow, though snapshots should let them be cut. The last snapshots may be on their way to the disk, also
-    after a late catch-up; classic acceptors keep what a majority of the learners may still lack."""
+    after a late catch-up; classic acceptors keep what a majority of the learners may still lack (one that is left broken may have it, and
+    cannot say so)."""
     limits, roster = case.plan.limits, case.roster
     if not limits.snapshot_every or not case.positions_before_cut:
         return
@@ -218,7 +219,8 @@ def _not_cut(case: Case, healed: int) -> Iterable[Violation]:
     for name, slot in case.positions_before_cut.items():
         if name not in excused and slot - floors.get(name, 0) > slack:
             yield _grows(case, name, floors.get(name, 0), slot)
-    held = sorted((floors.get(name, 0) for name in roster.learner_names), reverse=True)
+    told = {name: 0 if name in excused else floors.get(name, 0) for name in roster.learner_names}
+    held = sorted(told.values(), reverse=True)
     stable = held[len(held) // 2]
     for agent in sorted(roster.voters):
         name = roster.names[agent]

@@ -4,6 +4,8 @@ Assumptions about the events
 ----------------------------
 * The proposer and a learner share an agent (collapsed deployment), so that what the leader counts as chosen is told as
   ``chosen`` there, before it begins another slot; and the events come in the very order in which they happened.
+* What its learner holds chosen already, or covered by a snapshot, when the leader proposes it again is not counted: nothing
+  more is told of such a slot.
 * ``leader`` tells the first slot that is the leader's own; those below are inherited, were open before, and may be more.
 
 Does not judge: how many inherited slots are in flight; classic proposers.
@@ -30,12 +32,18 @@ class OpenSlots:
         self.open: dict[int, set[int]] = {}
         """Leader -> slots that it proposed and does not yet hold chosen."""
         self.first_own: dict[int, int] = {}
+        self.chosen: dict[int, set[int]] = {}
+        """Agent -> slots above ``covered`` that it holds chosen."""
+        self.covered: dict[int, int] = {}
+        """Agent -> slots up to this are in its state."""
         self.handlers: dict[str, Handler] = {
             "leader": self.on_leader,
             "propose": self.on_propose,
             "chosen": self.on_chosen,
             "step_down": self.on_end,
-            "started": self.on_end,
+            "started": self.on_started,
+            "applied": self.on_covered,
+            "installed": self.on_covered,
         }
 
     def on_leader(self, agent: int, inc: int, time_ns: int, ballot: Ballot, slot: int, value: Any, extra: Any) -> None:
@@ -44,7 +52,7 @@ class OpenSlots:
 
     def on_propose(self, agent: int, inc: int, time_ns: int, ballot: Ballot, slot: int, value: Any, extra: Any) -> None:
         open_slots = self.open.get(agent)
-        if open_slots is None:
+        if open_slots is None or slot <= self.covered.get(agent, 0) or slot in self.chosen.get(agent, ()):
             return
         open_slots.add(slot)
         if len(open_slots) > self.window and slot >= self.first_own[agent]:
@@ -60,9 +68,24 @@ class OpenSlots:
             )
 
     def on_chosen(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
+        self.chosen.setdefault(agent, set()).add(slot)
         open_slots = self.open.get(agent)
         if open_slots is not None:
             open_slots.discard(slot)
+
+    def on_covered(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
+        before, self.covered[agent] = self.covered.get(agent, 0), slot
+        if slot == before + 1:
+            self.chosen.get(agent, set()).discard(slot)
+            return
+        for slots in (self.chosen.get(agent), self.open.get(agent)):
+            if slots is not None:
+                slots -= {one for one in slots if one <= slot}
+
+    def on_started(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
+        self.open.pop(agent, None)
+        self.chosen.pop(agent, None)
+        self.covered.pop(agent, None)
 
     def on_end(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
         self.open.pop(agent, None)

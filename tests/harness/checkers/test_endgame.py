@@ -9,7 +9,7 @@ import pytest
 from harness.checkers.endgame import Ledger, case_of, judge
 from harness.record import Command, FaultEvent, Operation
 from harness.results import Violation
-from nemesis.plan import SECOND, Limits, Plan
+from nemesis.plan import SECOND, Cluster, Limits, Plan
 
 CLIENT = 7
 NAMES = {0: "r0", 1: "r1", 2: "r2"}
@@ -220,3 +220,15 @@ def test_a_batch_that_is_too_long(run: Run) -> None:
     run.choose(3, tuple(open_(client) for client in (8, 9)), HEALED + 6)
     assert run.rules_under(Plan(limits=Limits(batch_commands=2))) == set()
     assert run.rules_under(Plan(limits=Limits(batch_commands=1))) == {"validity/batch-too-long"}
+
+
+def test_acceptors_keep_what_a_learner_that_cannot_be_heard_may_lack() -> None:
+    plan = Plan(cluster=Cluster(deployment="classic"), limits=Limits(snapshot_every=10, keep_slots=2))
+    names = dict(enumerate(("p0", "p1", "a0", "a1", "a2", "l0", "l1")))
+    run = Run()
+    run.ledger = Ledger(names, frozenset({5, 6}))
+    run.ledger.before_cut = {5: 400, 6: 400}
+    run.ledger.floor_before_cut = {2: 0, 3: 398, 4: 398, 5: 398, 6: 398}
+    assert [one.agents for one in run.violations_under(plan) if one.rule == "liveness/log-not-cut"] == [("a0",)]
+    run.faults.append(FaultEvent(HEALED + SECOND, "end", 0, "partition", ("l1",), {}))
+    assert "liveness/log-not-cut" not in run.rules_under(plan)

@@ -578,3 +578,15 @@ def test_a_leader_with_more_slots_in_flight_than_its_window() -> None:
     assert trace.rules == []
     trace.propose((1, 0), 4, Z)
     assert trace.rules == ["proposal/window"]
+
+
+def test_what_a_leader_proposes_though_its_learner_holds_it_chosen_is_not_in_flight() -> None:
+    trace = Trace(window=1)
+    trace.lead((1, 0), 0, 1, 2)
+    trace.propose((1, 0), 1, X)
+    trace.vote((1, 0), 1, X, 0, 1)
+    trace(2, "chosen", None, 1, X)
+    trace.lead((2, 2), 0, 1, 2)
+    trace.propose((2, 2), 1, X)
+    trace.propose((2, 2), 2, Y)
+    assert trace.rules == []
