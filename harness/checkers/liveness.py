@@ -207,8 +207,8 @@ def _apart(case: Case, healed: int) -> Iterable[Violation]:
 
 def _not_cut(case: Case, healed: int) -> Iterable[Violation]:
     """Logs that only grow, though snapshots should let them be cut. The last snapshots may be on their way to the disk, also
-    after a late catch-up; classic acceptors keep what a majority of the learners may still lack (one that is left broken may have it, and
-    cannot say so)."""
+    after a late catch-up; classic acceptors keep what a majority of the learners may still lack (one that is left broken may
+    have it, and cannot say so)."""
     limits, roster = case.plan.limits, case.roster
     if not limits.snapshot_every or not case.positions_before_cut:
         return

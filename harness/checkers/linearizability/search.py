@@ -243,6 +243,7 @@ class _Search:
         table = self.step_of[kind]
         after = table.get(state)
         if after is None:
+            self.steps_left -= 1  # what the model refuses is work too
             result = self.model.step(self.states[state], self.class_op[kind])
             if isinstance(result, Illegal) or (self.dead is not None and self.dead(result)):
                 after = table[state] = -1
