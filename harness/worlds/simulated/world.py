@@ -305,11 +305,13 @@ class SimulatedWorld:
         }
 
     def _await_stragglers(self) -> None:
-        """A learner fetches a page a round trip, and the smallest page holds one slot: what it still lacks it may yet fetch."""
+        """A learner fetches a page a round trip, and the smallest page holds one slot: what it still lacks it may yet fetch.
+        It asks for the next one when what it has learned is synced, behind a sync that may be under way."""
         broken = {self.processes[agent].name for agent in self.conductor.broken()}
         reached = [slot for name, slot in self._reached().items() if name not in broken]
         lacking = max(reached, default=0) - min(reached, default=0)
-        round_trip_ns = 2 * (self.plan.network.latency_ns + self.plan.network.jitter_ns)
+        network, disk = self.plan.network, self.plan.disk
+        round_trip_ns = 2 * (network.latency_ns + network.jitter_ns) + 2 * (disk.sync_ns + disk.jitter_ns)
         if lacking:
             self.loop.run_until(self.loop.now_ns + lacking * round_trip_ns)
 
