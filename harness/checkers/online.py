@@ -427,10 +427,14 @@ class Votes:
         if agent not in self.voters:
             return
         # It may stand lower than before: what was cut under a checkpoint that was not durable is back.
-        self.floor[agent] = 0
+        cut_before, self.floor[agent] = self.floor[agent], 0
         self.on_floor(agent, inc, time_ns, None, slot, None, None)
         bit = 1 << agent
         back: dict[int, Ballot] = {at: (round_, node) for at, (round_, node) in extra or ()}
+        for at in range(self.floor[agent] + 1, cut_before + 1):
+            for cast_at, gone in self.slots.get(at, {}).items():
+                if cast_at > back.get(at, NO_BALLOT):
+                    gone.held &= ~bit
         before = self.latest[agent]
         for at, held in sorted(before.items() - back.items()):
             now = back.get(at, NO_BALLOT)

@@ -590,3 +590,14 @@ def test_what_a_leader_proposes_though_its_learner_holds_it_chosen_is_not_in_fli
     trace.propose((2, 2), 1, X)
     trace.propose((2, 2), 2, Y)
     assert trace.rules == []
+
+
+def test_a_vote_that_went_with_a_cut_that_a_restart_has_undone_may_be_cast_again(trace: Trace) -> None:
+    trace.vote((1, 0), 3, X, 0)
+    trace.vote((2, 1), 3, X, 0)
+    trace(0, "cut", None, 3)
+    trace.restart(0, (2, 1), [[3, [1, 0]]], floor=0)
+    trace.vote((2, 1), 3, X, 0)
+    trace(0, "promised", (3, 2))
+    trace(0, "told_promise", (3, 2), 1, None, [True, [(3, (2, 1), False)]])
+    assert trace.rules == []
