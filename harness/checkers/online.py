@@ -412,8 +412,9 @@ class Votes:
         )
 
     def on_floor(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
-        if slot <= self.floor.get(agent, slot):
+        if slot < self.floor.get(agent, slot + 1):
             return
+        # An equal one again: a learner's cut comes first, the acceptor's when the snapshot is durable; it votes in between.
         self.floor[agent] = slot
         latest = self.latest[agent]
         for below in [at for at in latest if at <= slot]:

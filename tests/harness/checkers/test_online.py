@@ -601,3 +601,12 @@ def test_a_vote_that_went_with_a_cut_that_a_restart_has_undone_may_be_cast_again
     trace(0, "promised", (3, 2))
     trace(0, "told_promise", (3, 2), 1, None, [True, [(3, (2, 1), False)]])
     assert trace.rules == []
+
+
+def test_a_vote_between_the_cut_of_the_learner_and_that_of_the_acceptor_is_cut_too(trace: Trace) -> None:
+    trace(0, "installed", None, 3)
+    trace.vote((1, 0), 3, X, 0)
+    trace(0, "cut", None, 3)
+    trace(0, "promised", (2, 1))
+    trace(0, "told_promise", (2, 1), 3, None, [True, []])
+    assert trace.rules == []
