@@ -47,6 +47,11 @@ STRATEGIES: dict[str, Strategy] = {
         ),
         ("power_sweep", "one power cut at one append or sync of one agent, lost or torn", 0.05),
         ("portfolio", "all of the above, by their weights", 0.0),
+        (
+            "relapse",
+            "crashes in chains: an agent goes down again while it still recovers; not in the portfolio yet",
+            0.0,
+        ),
         ("jepsen", "for comparison: one kind at a time, a fault every five election timeouts or slower", 0.0),
         ("takeover", "for the regression gate: only who leads is hit, and a successor has time to stand up", 0.0),
         ("torture", "for real processes: about a minute, all kinds and target classes, gaps to recover in", 0.0),
