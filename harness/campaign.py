@@ -37,7 +37,7 @@ from harness.simulated_run import write_simulated_run
 from harness.store import environment, link_latest, new_run_directory, write_environment, write_plan
 from harness.time_limit import Hang, time_limit
 from nemesis.faults import target_class
-from nemesis.plan import Plan, Plant, Workload
+from nemesis.plan import Plan
 from nemesis.strategies import generate
 from nemesis.strategies.frame import Frame
 from paxos_impl.mutants.registry import carry
@@ -57,25 +57,11 @@ class Task(msgspec.Struct, frozen=True):
 
     strategy: str
     seed: int
-    deployment: str | None = None
-    nodes: int | None = None
-    mutant: Plant | None = None
+    frame: Frame = Frame()
     plan: Plan | None = None
-    duration_ns: int | None = None
-    settle_ns: int | None = None
-    workload: Workload | None = None
 
     def make_plan(self) -> Plan:
-        if self.plan is not None:
-            return self.plan
-        base = Plan(mutant=self.mutant)
-        if self.settle_ns is not None:
-            base = msgspec.structs.replace(base, settle_ns=self.settle_ns)
-        deployment: Any = self.deployment
-        frame = Frame(
-            base, deployment=deployment, nodes=self.nodes, duration_ns=self.duration_ns, workload=self.workload
-        )
-        return generate(self.strategy, self.seed, frame)
+        return self.plan if self.plan is not None else generate(self.strategy, self.seed, self.frame)
 
 
 class RunRow(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -434,11 +420,11 @@ class _Campaign:
             )
 
 
-def seeds(strategy: str, first: int, count: int | None, **fields: Any) -> Iterator[Task]:
+def seeds(strategy: str, first: int, count: int | None, frame: Frame | None = None) -> Iterator[Task]:
     """Tasks of one strategy with consecutive seeds; ``count`` None: without end."""
     seed = first
     while count is None or seed < first + count:
-        yield Task(strategy, seed, **fields)
+        yield Task(strategy, seed, frame or Frame())
         seed += 1
 
 

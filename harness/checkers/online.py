@@ -36,7 +36,7 @@ Rules (``oracle/rule``), with where they stand in the papers
 * decision/two-values, decision/not-chosen: learners agree; what is applied is what is chosen.
 * decision/order, decision/outcomes, decision/states: slots are applied in order; equal slots give equal outcomes and states.
 
-Cost: less than half a microsecond an event (``benchmarks/checkers.py``), since values are compared by identity first.
+Cost: little, since values are compared by identity first; the last ``benchmarks/checkers.py`` stands in docs/benchmarks.md.
 State grows with the number of slots.
 """
 

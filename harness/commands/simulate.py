@@ -6,9 +6,10 @@ import itertools
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
+import msgspec
 
 from harness.commands.options import (
     Duration,
@@ -24,7 +25,7 @@ from harness.commands.options import (
 
 if TYPE_CHECKING:
     from harness.campaign import CampaignResult, CampaignState
-    from nemesis.plan import Workload
+    from nemesis.plan import Deployment, Workload
 
 PLAIN_EVERY_S = 5.0
 REPORTS_AT_MOST = 10
@@ -91,18 +92,20 @@ def command(
     from harness.confirm import confirm_in_lockstep
     from harness.dask_cluster import DaskExecutor, cluster_threads
     from harness.judgement import index_store, render_campaign
+    from nemesis.plan import Plan
+    from nemesis.strategies.frame import Frame
     from paxos_impl.mutants.registry import files_of
 
     count = runs if runs is not None else (None if length is not None else 1000)
-    fields = {
-        "deployment": deployment,
-        "nodes": nodes,
-        "mutant": plant_of(mutant),
-        "duration_ns": duration,
-        "settle_ns": settle,
-        "workload": _workload({"clients": clients, "rate": rate, "keys": keys}),
-    }
-    tasks = seeds(strategy, seed, count, **fields)
+    base = Plan(mutant=plant_of(mutant))
+    frame = Frame(
+        base if settle is None else msgspec.structs.replace(base, settle_ns=settle),
+        deployment=cast("Deployment | None", deployment),
+        nodes=nodes,
+        duration_ns=duration,
+        workload=_workload({"clients": clients, "rate": rate, "keys": keys}),
+    )
+    tasks = seeds(strategy, seed, count, frame)
     watch = None if as_json else _Watch(count, None if length is None else length / 1e9)
     try:
         result = run_campaign(
@@ -123,7 +126,7 @@ def command(
     warnings = [*render_campaign(Path(result.directory), kept), *index_store(store)]
     confirmed = []
     if lockstep and not result.interrupted:
-        confirmed = confirm_in_lockstep(seeds(strategy, seed, lockstep, **fields))
+        confirmed = confirm_in_lockstep(seeds(strategy, seed, lockstep, frame))
     if as_json:
         emit(_summary(result) | {"confirmed_in_lockstep": len(confirmed), "warnings": warnings})
     else:

@@ -12,7 +12,7 @@ import msgspec
 from nemesis.draws import Draw, between, choice, stream, weighted
 from nemesis.faults import Fault, Parameter
 from nemesis.plan import MILLISECOND, Plan, members
-from nemesis.strategies.frame import Frame, framed, last_blow, noise, spread
+from nemesis.strategies.frame import Frame, framed, last_blow, noise, room_for, spread
 from nemesis.strategies.moves import unit
 from nemesis.triggers import ordinal
 
@@ -27,9 +27,7 @@ def generate(seed: int, frame: Frame) -> Plan:
     draw = stream(f"{seed}/relapse")
     clients, window, every = choice(draw, (1, 2, 3, 8)), choice(draw, (1, 4, 16)), choice(draw, (1, 2, 5, 30))
     workload = msgspec.structs.replace(plan.workload, clients=clients)
-    limits = msgspec.structs.replace(
-        plan.limits, window=window, snapshot_every=every, max_sessions=max(plan.limits.max_sessions, clients)
-    )
+    limits = room_for(workload, msgspec.structs.replace(plan.limits, window=window, snapshot_every=every))
     plan = msgspec.structs.replace(plan, workload=frame.workload or workload, limits=frame.limits or limits)
     slow_ns = spread(draw, unit(plan), 0.02, choice(draw, (0.1, 0.5)))
     faults = noise(plan, draw)

@@ -7,7 +7,6 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import psutil
@@ -29,6 +28,7 @@ from harness.results import Verdict, read_results
 from harness.store import read_environment
 from nemesis.faults import Fault
 from nemesis.plan import MILLISECOND, Plan, Plant, Workload, load_plan
+from nemesis.strategies.frame import Frame
 from paxos_impl.mutants.registry import find, hash_of
 
 PLANTED = """
@@ -137,7 +137,8 @@ def test_rows_and_digest_do_not_depend_on_the_number_of_jobs(tmp_path: Path) -> 
 
 def test_what_is_not_to_be_drawn_is_given() -> None:
     load = Workload(clients=3, rate=60.0, keys=2)
-    plan = Task("portfolio", 1, duration_ns=350_000_000, settle_ns=1_300_000_000, workload=load).make_plan()
+    frame = Frame(Plan(settle_ns=1_300_000_000), duration_ns=350_000_000, workload=load)
+    plan = Task("portfolio", 1, frame).make_plan()
     assert (plan.duration_ns, plan.settle_ns, plan.workload) == (350_000_000, 1_300_000_000, load)
 
 
@@ -251,7 +252,6 @@ def test_the_first_difference_is_named() -> None:
 
 
 def test_consecutive_seeds_make_the_tasks() -> None:
-    options: dict[str, Any] = {"deployment": "classic", "nodes": 5}
-    made = list(seeds("swarm", 7, 3, **options))
+    made = list(seeds("swarm", 7, 3, Frame(deployment="classic", nodes=5)))
     assert [task.seed for task in made] == [7, 8, 9]
     assert {task.make_plan().cluster.acceptors for task in made} == {5}

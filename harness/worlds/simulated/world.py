@@ -432,7 +432,8 @@ class SimulatedWorld:
         """Let the oracles know what an agent has told: from now on it must not forget it."""
         kind = TOLD_KINDS[type(message)]
         if kind == "told_promise":
-            self._must_fit(process, message)
+            if self._judges:
+                self._must_fit(process, message)
             told = [(vote.slot, vote.ballot, vote.chosen) for vote in message.votes]
             self._observed(process, kind, message.ballot, message.start, [message.last, told])
         else:

@@ -21,7 +21,6 @@ import pytest
 
 from harness.campaign import Task, local_executor, run_batch
 from nemesis.plan import MILLISECOND, Plan, Workload
-from nemesis.strategies import generate
 from nemesis.strategies.frame import Frame
 
 BATCH = 25
@@ -35,7 +34,7 @@ def task(seed: int) -> Task:
         duration_ns=350 * MILLISECOND,
         workload=Workload(clients=3, rate=60.0, keys=2),
     )
-    return Task("portfolio", seed, deployment, plan=generate("portfolio", seed, frame))
+    return Task("portfolio", seed, frame)
 
 
 def survive(seeds: range) -> Counter[str]:
