@@ -17,7 +17,8 @@ from statistics import fmean
 import msgspec
 
 from harness.matrix import Trial, is_equivalent
-from paxos_impl.mutants.registry import find
+from paxos_impl.mutants.registry import all_mutants, find
+from paxos_impl.mutants.waiting import PAIRS
 
 PORTFOLIO, RIVAL = "portfolio", "jepsen"
 RESAMPLES = 2000
@@ -119,11 +120,15 @@ def _interval(mutants: list[dict[str, list[Trial]]], resamples: int, random: Ran
 def table(result: PowerResult) -> str:
     """Markdown: one line a mutant, the largest ratios first."""
     left_out = ", ".join(result.left_out) or "none"
+    names = [*all_mutants(), *(pair.ids for pair in PAIRS)]
+    planted = sum(not is_equivalent(find(name)) for name in names)
+    measured = len(result.ratios) + len(result.left_out)
+    trials = "one trial" if result.trials == 1 else f"{result.trials} trials"
     lines = [
         f"Geometric mean of the ratios: {result.mean:.1f} (95 %: {result.low:.1f} to {result.high:.1f}) over "
         f"{len(result.ratios)} bugs; {result.bounds} ratios are lower bounds (the Jepsen-style nemesis never killed).",
         "",
-        f"At least {result.trials} {'trial' if result.trials == 1 else 'trials'} of each bug and side, of at most "
+        f"{measured} of {planted} planted bugs and pairs were measured, at least {trials} of each bug and side, of at most "
         f"{result.budget:,} schedules; left out, since the portfolio did not kill them in that: {left_out}.",
         "",
         "| id | events to a kill, portfolio | Jepsen-style | ratio |",

@@ -239,10 +239,10 @@ def _power_document(result: PowerResult) -> str:
 
     return (
         "# Power: the portfolio against a Jepsen-style nemesis\n\n"
-        "Written by `make power`. Same code, bugs, clusters, loads and oracles; only the faults differ. The Jepsen-style\n"
-        "nemesis has one fault at a time (kill, pause or partition; random targets), every five election timeouts or\n"
-        "slower, and neither power cuts nor anything left broken at the end.\n\n"
-        "Most bugs die within a schedule or two of either: the oracles see them at the first change of leaders, whatever\n"
+        "Written by `torture matrix --power --write`; `make power` measures all bugs. Same code, bugs, clusters, loads and\n"
+        "oracles; only the faults differ. The Jepsen-style nemesis has one fault at a time (kill, pause or partition; random\n"
+        "targets), every five election timeouts or slower, and neither power cuts nor anything left broken at the end.\n\n"
+        "Many bugs die within a schedule or two of either: the oracles see them at the first change of leaders, whatever\n"
         "caused it, and the ratio is about one. It is large where only a power cut, a trigger or a rare order of messages\n"
         "shows a bug; there the small budget bounds it from below.\n\n" + table(result)
     )
