@@ -24,6 +24,7 @@ from paxos_impl.client import LOCAL_READ, ClientConfig, ClientSession, Finished
 from paxos_impl.messages import CLIENT_SERIAL_BITS, AnyMessage, LocalValue, Reply
 
 BACKLOG_PER_CLIENT = 10
+_ANSWERS = (Reply, LocalValue)
 Draw = Callable[[], float]
 
 
@@ -141,7 +142,7 @@ class OpenLoop:
 
     def on_message(self, source: int, message: AnyMessage, now_ns: int) -> None:
         """An answer from an agent; other messages, and answers to clients that gave up, are ignored."""
-        if not isinstance(message, Reply | LocalValue):
+        if not isinstance(message, _ANSWERS):
             return
         client = self._by_client.get(message.client)
         if client is None:

@@ -56,6 +56,8 @@ _SENT_KINDS: dict[type, str] = {
     Accept: "sent_accept",
     Accepted: "sent_accepted",
 }
+_TOLD_KINDS = frozenset({"chosen", "applied", "installed", "leader"})
+"""What the panel tells of."""
 _SENT_BITS = sum(WATCH_BITS[kind] for kind in _SENT_KINDS.values())
 _PR_SET_PDEATHSIG = 1
 
@@ -141,7 +143,7 @@ class Host:
     def _loop(self) -> None:
         """Returns when told to stop."""
         node, mailbox, now_ns = self.node, self.mailbox, self.panel.now_ns
-        receive, receive_all = node.receive, mailbox.receive_all
+        receive, receive_all, gate = node.receive, mailbox.receive_all, node.gate
         now, deadline = now_ns(), node.deadline_ns()
         while True:
             frames = receive_all(FRAMES_AT_ONCE, self._timeout_ms(now, deadline))
@@ -157,16 +159,19 @@ class Host:
                 for message in messages:
                     receive(source, incarnation, message, now)
             node.flush()
-            self._send(node.take_outbox())
+            if gate.outbox:
+                self._send(node.take_outbox())
             node.settle()
-            self._send(node.take_outbox())
+            if gate.outbox:
+                self._send(node.take_outbox())
             if node.wants_sync:
                 node.begin_sync()
                 if self._words[Word.WATCHED]:
                     self._hold("synced", 0)
                 now = now_ns()
                 node.end_sync(now)
-                self._send(node.take_outbox())
+                if gate.outbox:
+                    self._send(node.take_outbox())
             node.rest()
             node.settle()
             self._flush_record()
@@ -181,8 +186,6 @@ class Host:
         return max(0.0, self.panel.real_ns(deadline_ns - now_ns) / 1e6)
 
     def _send(self, outbox: list[tuple[int, AnyMessage]]) -> None:
-        if not outbox:
-            return
         self._flush_record()
         watched = self._words[Word.WATCHED] & _SENT_BITS
         if watched:
@@ -204,12 +207,13 @@ class Host:
         now_ns = time.monotonic_ns()
         self.recorder.trace(now_ns, kind, ballot, slot, value, extra)
         words = self._words
-        if kind == "applied" or kind == "installed":
-            words[Word.APPLIED] = slot
-        elif kind == "chosen":
-            words[Word.CHOSEN] = max(slot, words[Word.CHOSEN])
-        elif kind == "leader":
-            words[Word.LED_NS] = now_ns
+        if kind in _TOLD_KINDS:
+            if kind == "leader":
+                words[Word.LED_NS] = now_ns
+            elif kind != "chosen":
+                words[Word.APPLIED] = slot
+            elif slot > words[Word.CHOSEN]:
+                words[Word.CHOSEN] = slot
         if words[Word.WATCHED]:
             self._hold(kind, slot)
 

@@ -19,6 +19,7 @@ import select
 import socket
 import struct
 from collections.abc import Sequence
+from functools import cache
 from multiprocessing import context, reduction
 from typing import Any
 
@@ -134,8 +135,15 @@ _decode = msgspec.msgpack.Decoder(list[AnyMessage]).decode
 _decode_any = msgspec.msgpack.Decoder().decode
 
 
-_SENDER = struct.Struct("<II")
-_TARGETS_AT = HEAD.size - 4
+_COUNTS = struct.Struct("<IIHH")
+"""The head without its targets."""
+_TARGETS_AT = _COUNTS.size
+
+
+@cache
+def _addresses(count: int) -> struct.Struct:
+    """So many targets."""
+    return struct.Struct(f"<{count}I")
 
 
 def encode_frames(source: int, incarnation: int, targets: Sequence[int], messages: Sequence[Any]) -> list[bytes]:
@@ -146,26 +154,22 @@ def encode_frames(source: int, incarnation: int, targets: Sequence[int], message
         return encode_frames(source, incarnation, targets, messages[:half]) + encode_frames(
             source, incarnation, targets, messages[half:]
         )
-    head = HEAD.pack(source, incarnation, len(messages), len(targets), targets[0])
-    if len(targets) > 1:
-        head += struct.pack(f"<{len(targets) - 1}I", *targets[1:])
-    return [head + body]
+    if len(targets) == 1:
+        return [HEAD.pack(source, incarnation, len(messages), 1, targets[0]) + body]
+    counts = _COUNTS.pack(source, incarnation, len(messages), len(targets))
+    return [counts + _addresses(len(targets)).pack(*targets) + body]
 
 
 def targets_of(frame: bytes) -> tuple[int, ...]:
     """Where the frame goes."""
-    count = int.from_bytes(frame[_TARGETS_AT - 2 : _TARGETS_AT], "little")
-    return struct.unpack_from(f"<{count}I", frame, _TARGETS_AT)
-
-
-def _body(frame: bytes) -> bytes:
-    return frame[_TARGETS_AT + 4 * (frame[_TARGETS_AT - 2] | frame[_TARGETS_AT - 1] << 8) :]
+    *_, count = _COUNTS.unpack_from(frame)
+    return _addresses(count).unpack_from(frame, _TARGETS_AT)
 
 
 def decode_frame(frame: bytes) -> tuple[int, int, list[AnyMessage]]:
     """(source, incarnation, messages)"""
-    source, incarnation = _SENDER.unpack_from(frame)
-    return source, incarnation, _decode(_body(frame))
+    source, incarnation, _, targets = _COUNTS.unpack_from(frame)
+    return source, incarnation, _decode(frame[_TARGETS_AT + 4 * targets :])
 
 
 def is_order(frame: bytes) -> bool:
@@ -175,7 +179,8 @@ def is_order(frame: bytes) -> bool:
 
 def decode_control(frame: bytes) -> list[Any]:
     """What a frame from or to the overseer says."""
-    content: list[Any] = _decode_any(_body(frame))
+    *_, targets = _COUNTS.unpack_from(frame)
+    content: list[Any] = _decode_any(frame[_TARGETS_AT + 4 * targets :])
     return content
 
 
@@ -194,6 +199,10 @@ class Mailbox:
 
     def send_all(self, outbox: Sequence[tuple[int, AnyMessage]]) -> None:
         """Send (target, message) pairs in as few frames as will do. What has no room is lost, as on any network."""
+        if len(outbox) == 1:
+            target, message = outbox[0]
+            self._send((target,), (message,))
+            return
         by_target: dict[int, list[AnyMessage]] = {}
         for target, message in outbox:
             if target in by_target:
@@ -207,13 +216,16 @@ class Mailbox:
             else:
                 groups.append(([target], messages))
         for targets, messages in groups:
-            for frame in encode_frames(self.address, self.incarnation, targets, messages):
-                try:
-                    self.queue.send(frame)
-                except BlockingIOError:
-                    self.dropped += 1
-                except (BrokenPipeError, ConnectionResetError):
-                    raise EOFError("the network is gone") from None
+            self._send(targets, messages)
+
+    def _send(self, targets: Sequence[int], messages: Sequence[AnyMessage]) -> None:
+        for frame in encode_frames(self.address, self.incarnation, targets, messages):
+            try:
+                self.queue.send(frame)
+            except BlockingIOError:
+                self.dropped += 1
+            except (BrokenPipeError, ConnectionResetError):
+                raise EOFError("the network is gone") from None
 
     def report(self, *content: Any) -> None:
         """Tell the overseer; waits for room."""

@@ -160,6 +160,12 @@ def test_targets_that_get_the_same_messages_share_a_frame(pair: tuple[SeqQueue, 
     assert far.empty()
 
 
+def test_nothing_to_send_is_no_frame(pair: tuple[SeqQueue, SeqQueue]) -> None:
+    near, far = pair
+    Mailbox(near, 0, 7).send_all([])
+    assert far.empty()
+
+
 def test_frames_stay_below_the_bound_and_keep_the_order() -> None:
     messages = [Accept((1, 0), slot, _value(30_000), 0) for slot in range(1, 21)]
     frames = encode_frames(0, 1, (2,), messages)
