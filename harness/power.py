@@ -1,5 +1,8 @@
 """Power: events to a kill, of the portfolio against a Jepsen-style nemesis, over the same mutants and oracles.
 
+The nemesis is measured twice: on the clusters and loads that the portfolio draws, where only the faults differ, and on one
+usual cluster with one usual load, as such tests are commonly run.
+
 For each mutant and strategy the mean of events to a kill is estimated from all trials: events run, divided by kills (the
 maximum-likelihood estimate of a memoryless search; trials that ended without a kill count in with their events). Where
 the Jepsen-style nemesis never killed, its events are taken as if the last of them had: a lower bound, and said so.
@@ -20,7 +23,12 @@ from harness.matrix import Trial, is_equivalent
 from paxos_impl.mutants.registry import all_mutants, find
 from paxos_impl.mutants.waiting import PAIRS
 
-PORTFOLIO, RIVAL = "portfolio", "jepsen"
+PORTFOLIO = "portfolio"
+RIVALS = {
+    "jepsen": "The same clusters and loads, only the faults differ",
+    "jepsen_fixed": "As commonly run: one usual cluster, one usual load, sixty election timeouts a run",
+}
+"""Strategy -> what is compared."""
 RESAMPLES = 2000
 
 
@@ -41,6 +49,8 @@ class Ratio(msgspec.Struct, frozen=True):
 
 
 class PowerResult(msgspec.Struct, frozen=True):
+    rival: str
+    """Strategy the portfolio was compared with."""
     ratios: tuple[Ratio, ...]
     mean: float
     """Geometric mean of the ratios."""
@@ -64,28 +74,39 @@ class PowerResult(msgspec.Struct, frozen=True):
         return 0 if self.low > 1 else 1
 
 
-def compare(trials: Sequence[Trial], resamples: int = RESAMPLES, seed: int = 0) -> PowerResult:
-    """Both strategies over the mutants that have trials of both; equivalent mutants do not count."""
+def compare_all(trials: Sequence[Trial]) -> tuple[PowerResult, ...]:
+    """With each of the ``RIVALS``."""
+    return tuple(compare(trials, rival) for rival in RIVALS)
+
+
+def exit_code(results: Sequence[PowerResult]) -> int:
+    """1: some interval does not lie above 1. 3: else, if there is nothing to compare somewhere. 0: it is as it should be."""
+    codes = {result.exit_code for result in results}
+    return next((code for code in (1, 3) if code in codes), 0)
+
+
+def compare(trials: Sequence[Trial], rival: str, resamples: int = RESAMPLES, seed: int = 0) -> PowerResult:
+    """The portfolio and ``rival`` over the mutants that have trials of both; equivalent mutants do not count."""
     by_mutant: dict[str, dict[str, list[Trial]]] = defaultdict(lambda: defaultdict(list))
     for trial in trials:
-        if trial.mutant and trial.strategy in (PORTFOLIO, RIVAL):
+        if trial.mutant and trial.strategy in (PORTFOLIO, rival):
             by_mutant[trial.mutant][trial.strategy].append(trial)
     usable, left_out = {}, []
     for mutant, both in by_mutant.items():
         if is_equivalent(find(mutant)):
             continue
-        if both[RIVAL] and any(trial.killed for trial in both[PORTFOLIO]):
+        if both[rival] and any(trial.killed for trial in both[PORTFOLIO]):
             usable[mutant] = both
         else:
             left_out.append(mutant)
-    ratios = tuple(_ratio(mutant, both) for mutant, both in sorted(usable.items()))
+    ratios = tuple(_ratio(mutant, both, rival) for mutant, both in sorted(usable.items()))
     if not ratios:
-        return PowerResult((), math.nan, math.nan, math.nan, 0, tuple(left_out))
-    low, high = _interval(list(usable.values()), resamples, Random(seed))
+        return PowerResult(rival, (), math.nan, math.nan, math.nan, 0, tuple(left_out))
+    low, high = _interval(list(usable.values()), rival, resamples, Random(seed))
     mean = math.exp(fmean(math.log(ratio.ratio) for ratio in ratios))
-    used = [side for both in usable.values() for side in (both[PORTFOLIO], both[RIVAL])]
+    used = [side for both in usable.values() for side in (both[PORTFOLIO], both[rival])]
     return PowerResult(
-        ratios, mean, low, high, sum(ratio.at_least for ratio in ratios), tuple(left_out),
+        rival, ratios, mean, low, high, sum(ratio.at_least for ratio in ratios), tuple(left_out),
         max(trial.budget for side in used for trial in side), min(map(len, used)),
     )  # fmt: skip
 
@@ -94,13 +115,13 @@ def _events_to_kill(trials: Sequence[Trial]) -> float:
     return sum(trial.events for trial in trials) / max(1, sum(trial.killed for trial in trials))
 
 
-def _ratio(mutant: str, both: dict[str, list[Trial]]) -> Ratio:
-    ours, rival = _events_to_kill(both[PORTFOLIO]), _events_to_kill(both[RIVAL])
-    kills = sum(trial.killed for trial in both[RIVAL])
-    return Ratio(mutant, ours, rival, rival / ours, kills, len(both[RIVAL]))
+def _ratio(mutant: str, both: dict[str, list[Trial]], rival: str) -> Ratio:
+    ours, theirs = _events_to_kill(both[PORTFOLIO]), _events_to_kill(both[rival])
+    kills = sum(trial.killed for trial in both[rival])
+    return Ratio(mutant, ours, theirs, theirs / ours, kills, len(both[rival]))
 
 
-def _interval(mutants: list[dict[str, list[Trial]]], resamples: int, random: Random) -> tuple[float, float]:
+def _interval(mutants: list[dict[str, list[Trial]]], rival: str, resamples: int, random: Random) -> tuple[float, float]:
     """Percentiles 2.5 and 97.5 of the geometric mean over resampled mutants with resampled trials."""
 
     def resampled(trials: list[Trial]) -> float:
@@ -111,7 +132,7 @@ def _interval(mutants: list[dict[str, list[Trial]]], resamples: int, random: Ran
         logs = []
         for _ in mutants:
             both = mutants[int(random.random() * len(mutants))]
-            logs.append(math.log(resampled(both[RIVAL]) / resampled(both[PORTFOLIO])))
+            logs.append(math.log(resampled(both[rival]) / resampled(both[PORTFOLIO])))
         means.append(math.exp(fmean(logs)))
     means.sort()
     return means[int(0.025 * resamples)], means[min(resamples - 1, int(0.975 * resamples))]

@@ -53,6 +53,7 @@ STRATEGIES: dict[str, Strategy] = {
             0.0,
         ),
         ("jepsen", "for comparison: one kind at a time, a fault every five election timeouts or slower", 0.0),
+        ("jepsen_fixed", "for comparison: as jepsen, on one usual cluster with one usual load, a longer run", 0.0),
         ("takeover", "for the regression gate: only who leads is hit, and a successor has time to stand up", 0.0),
         ("torture", "for real processes: about a minute, all kinds and target classes, gaps to recover in", 0.0),
     )

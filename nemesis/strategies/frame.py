@@ -24,6 +24,10 @@ _MIXES: tuple[dict[str, float], ...] = (
     {"read": 0.3, "write": 0.4, "delete": 0.3},
 )
 
+_RATES = (15, 30, 60, 60, 120, 400)
+"""Operations a second. Most of what happens in a run are the votes on commands, and bugs need few commands but many changes of
+leaders and crashes: with little load the same faults cost fewer events."""
+
 
 class Frame(msgspec.Struct, frozen=True):
     """What a strategy must keep to. None: it draws."""
@@ -133,7 +137,7 @@ def stepped(time_ns: int) -> int:
 def _workload(draw: Draw) -> Workload:
     return Workload(
         clients=choice(draw, (1, 2, 3, 4, 5, 6, 8)),
-        rate=float(choice(draw, (50, 100, 200, 200, 400))),
+        rate=float(choice(draw, _RATES)),
         settle_rate=0.25,
         keys=choice(draw, (1, 2, 3, 5)),
         mix=dict(_MIXES[below(draw, len(_MIXES))]),
