@@ -132,7 +132,7 @@ def case_of(
 
 def _recorded(chosen: Chosen) -> Chosen:
     """The same with commands as a record holds them: the agents' own have the same fields in the same order."""
-    value = tuple(Command(*astuple(command)) for command in chosen.value)
+    value = tuple([Command(*astuple(command)) for command in chosen.value])
     return Chosen(value, chosen.learner, chosen.time_ns, chosen.ballot)
 
 

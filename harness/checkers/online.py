@@ -42,7 +42,7 @@ State grows with the number of slots.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from harness.checkers.case import brief
@@ -437,15 +437,14 @@ class Votes:
                 if cast_at > back.get(at, NO_BALLOT):
                     gone.held &= ~bit
         before = self.latest[agent]
-        for at, held in sorted(before.items() - back.items()):
-            now = back.get(at, NO_BALLOT)
-            if now < held:
-                self._forgets(agent, bit, at, now, time_ns)
-        for at, now in back.items() - before.items():
-            tally = self.slots.get(at, {}).get(now)
-            if tally is not None:
-                tally.ever |= bit
-                tally.held |= bit
+        for at in sorted([at for at, held in before.items() if back.get(at, NO_BALLOT) < held]):
+            self._forgets(agent, bit, at, back.get(at, NO_BALLOT), time_ns)
+        for at, now in back.items():
+            if before.get(at) != now:
+                tally = self.slots.get(at, {}).get(now)
+                if tally is not None:
+                    tally.ever |= bit
+                    tally.held |= bit
         self.latest[agent] = {at: now for at, now in back.items() if at > self.floor[agent]}
 
     def _forgets(self, agent: int, bit: int, slot: int, now: Ballot, time_ns: int) -> None:
@@ -605,7 +604,10 @@ class Told:
         self.pages: dict[int, tuple[int, dict[int, Ballot | None]]] = {}
         """Acceptor -> first slot of the answer it is giving, and what it told so far: slot -> ballot, None: chosen."""
         self.promises: dict[int, Ballot] = {}
-        self.votes: dict[int, dict[int, Ballot]] = {}
+        self.votes: dict[int, dict[Ballot, list[int]]] = {}
+        """Acceptor -> ballot -> slots in which it told a vote at that ballot, as often as it told it."""
+        self.speaks: dict[int, tuple[Ballot, list[int]]] = {}
+        """The ballot of which an acceptor told a vote last, with its slots: the next one is mostly of the same."""
         self.snapshots: dict[int, int] = {}
         self.handlers: dict[str, Handler] = {
             "told_promise": self.on_told_promise,
@@ -651,15 +653,15 @@ class Told:
     def on_told_vote(
         self, agent: int, inc: int, time_ns: int, ballot: Ballot, slot: int, value: Any, extra: Any
     ) -> None:
-        promised = self.promises.get(agent)
-        if promised is not ballot and (promised is None or ballot > promised):
+        spoken, slots = self.speaks.get(agent, NOTHING_TOLD)
+        if spoken is ballot:
+            slots.append(slot)
+            return
+        if ballot > self.promises.get(agent, NO_BALLOT):
             self.promises[agent] = ballot
-        told = self.votes.get(agent)
-        if told is None:
-            told = self.votes[agent] = {}
-        voted = told.get(slot)
-        if voted is None or ballot > voted:
-            told[slot] = ballot
+        slots = self.votes.setdefault(agent, {}).setdefault(ballot, [])
+        slots.append(slot)
+        self.speaks[agent] = (ballot, slots)
 
     def on_told_snapshot(
         self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any
@@ -682,22 +684,24 @@ class Told:
                 recovered=ballot,
             )
         floor = self.floor.get(agent, 0)
-        back = {int(at): (int(b[0]), int(b[1])) for at, b in extra or ()}
-        votes = {at: vote for at, vote in self.votes.get(agent, {}).items() if at > floor}
+        votes = {voted: [at for at in slots if at > floor] for voted, slots in self.votes.get(agent, {}).items()}
         self.votes[agent] = votes
-        for at in sorted(votes):
-            if back.get(at, NO_BALLOT) < votes[at]:
-                self.sink.add(
-                    "vote/forgotten",
-                    f"{self.sink.name(agent)} restarts with {_vote_at(back.get(at))} in slot {at}; it has told its vote at "
-                    f"{show(votes[at])}",
-                    time_ns,
-                    (agent,),
-                    at,
-                    ballot=votes[at],
-                    recovered=back.get(at),
-                )
-                return
+        self.speaks.pop(agent, None)
+        back = self.latest.get(agent, {})
+        forgotten = [(at, voted) for voted in votes for at in votes[voted] if back.get(at, NO_BALLOT) < voted]
+        if forgotten:
+            first = min(forgotten)[0]
+            voted = max(voted for at, voted in forgotten if at == first)
+            self.sink.add(
+                "vote/forgotten",
+                f"{self.sink.name(agent)} restarts with {_vote_at(back.get(first))} in slot {first}; it has told its vote at "
+                f"{show(voted)}",
+                time_ns,
+                (agent,),
+                first,
+                ballot=voted,
+                recovered=back.get(first),
+            )
 
     def on_started(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
         told = self.snapshots.get(agent, 0)
@@ -712,8 +716,36 @@ class Told:
             )
 
 
+NOTHING_TOLD: tuple[Ballot, list[int]] = (NO_BALLOT, [])
+"""Never added to: nobody votes at no ballot."""
+
+
 def _vote_at(ballot: Ballot | None) -> str:
     return "no vote" if ballot is None else f"a vote at {show(ballot)}"
+
+
+class Standing:
+    """What one learner holds: kept for ``OpenSlots``, by who hears of each step anyway."""
+
+    __slots__ = ("chosen", "covered", "open")
+
+    def __init__(self) -> None:
+        self.chosen: set[int] = set()
+        """Slots above ``covered`` that it holds chosen."""
+        self.covered = 0
+        """Slots up to this are in its state."""
+        self.open: set[int] | None = None
+        """While it leads: slots that it proposed and does not yet hold chosen."""
+
+    def cover(self, slot: int) -> None:
+        """Its state covers ``slot`` from now on."""
+        before, self.covered = self.covered, slot
+        if slot == before + 1:
+            self.chosen.discard(slot)
+            return
+        for slots in (self.chosen, self.open):
+            if slots:
+                slots -= {one for one in slots if one <= slot}
 
 
 class Decisions:
@@ -725,8 +757,9 @@ class Decisions:
     def __init__(self, sink: Sink, votes: Votes, durable: DurableVotes, first: Mapping[str, Handler]) -> None:
         self.sink = sink
         self.durable = durable
-        self.first_chosen: Handler = first.get("chosen", _ignore)
-        self.first_applied: Handler = first.get("applied", _ignore)
+        self.unjudged = durable.unjudged
+        self.first_chosen: Handler = first.get("chosen", ignore)
+        self.first_applied: Handler = first.get("applied", ignore)
         self.votes = votes
         self.chosen: dict[int, tuple[Any, int, int]] = {}
         """Slot -> (value, agent, incarnation) that learned it first."""
@@ -734,6 +767,7 @@ class Decisions:
         self.state: dict[int, tuple[Any, int]] = {}
         self.position: dict[int, tuple[int, int]] = {}
         """Agent -> (incarnation, slot its state covers)."""
+        self.standings: dict[int, Standing] = {}
         self.handlers: dict[str, Handler] = {
             "chosen": self.on_chosen,
             "applied": self.on_applied,
@@ -744,6 +778,12 @@ class Decisions:
             "stopped": self.on_stopped,
         }
 
+    def standing(self, agent: int) -> Standing:
+        standing = self.standings.get(agent)
+        if standing is None:
+            standing = self.standings[agent] = Standing()
+        return standing
+
     def on_chosen(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
         known = self.chosen.get(slot)
         if known is None:
@@ -751,8 +791,17 @@ class Decisions:
             self.votes.learned(agent, time_ns, ballot, slot, value)
             self.first_chosen(agent, inc, time_ns, ballot, slot, value, extra)
             self.durable.learned(agent, time_ns, ballot, slot, value)
-            return
-        if slot in self.durable.unjudged:
+        elif known[0] is not value or slot in self.unjudged:
+            self._chosen_again(agent, inc, time_ns, ballot, slot, value, known)
+        standing = self.standings.get(agent) or self.standing(agent)
+        standing.chosen.add(slot)
+        if standing.open:
+            standing.open.discard(slot)
+
+    def _chosen_again(
+        self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, known: tuple[Any, int, int]
+    ) -> None:
+        if slot in self.unjudged:
             self.durable.learned(agent, time_ns, ballot, slot, value)
         if known[0] is not value and known[0] != value:
             self.votes.learned(agent, time_ns, ballot, slot, value)
@@ -772,6 +821,12 @@ class Decisions:
                 slot,
             )
         self.position[agent] = (inc, slot)
+        standing = self.standings.get(agent) or self.standing(agent)
+        if standing.covered + 1 == slot:  # as ``cover`` has it
+            standing.covered = slot
+            standing.chosen.discard(slot)
+        else:
+            standing.cover(slot)
         if extra is not None:
             first = self.outcome.get(slot)
             if first is None:
@@ -799,6 +854,7 @@ class Decisions:
                 slot,
             )
         self.position[agent] = (inc, slot)
+        self.standing(agent).cover(slot)
         self._compare_state(agent, time_ns, slot, extra)
 
     def on_snapshot(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
@@ -808,6 +864,7 @@ class Decisions:
         position = self.position.get(agent)
         if (position is None or position[0] != inc) and isinstance(extra, dict) and "commit" in extra:
             self.position[agent] = (inc, int(extra["commit"]))
+        self.standings[agent] = Standing()
 
     def on_stopped(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
         if isinstance(extra, dict):
@@ -849,8 +906,22 @@ class Decisions:
         )
 
 
-def _ignore(agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
+def ignore(agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
     """Nobody listens."""
+
+
+def in_turn(handlers: Sequence[Handler]) -> Handler:
+    """All of them behind one call, in their order."""
+    first, *others = handlers
+    if not others:
+        return first
+    then = in_turn(others)
+
+    def both(agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
+        first(agent, inc, time_ns, ballot, slot, value, extra)
+        then(agent, inc, time_ns, ballot, slot, value, extra)
+
+    return both
 
 
 class OnlineOracles:
@@ -879,7 +950,7 @@ class OnlineOracles:
         for oracle in (ballots, promises, votes, Told(sink, votes), decisions, durable):
             self.add(oracle.handlers)
         if window:
-            self.add(OpenSlots(sink, window).handlers)
+            self.add(OpenSlots(sink, window, decisions).handlers)
 
     def add(self, handlers: Mapping[str, Handler]) -> None:
         """Let somebody else hear of traced steps, behind those that are here already."""

@@ -16,11 +16,11 @@ class EventLoop:
     def __init__(self) -> None:
         self.now_ns = 0
         self.queue: list[tuple[int, int, Act, Any, Any, Any]] = []
-        self._sequence = itertools.count(1)
+        self.sequence = itertools.count(1)
 
     def at(self, time_ns: int, act: Act, a: Any = None, b: Any = None, c: Any = None) -> None:
         """Call ``act(a, b, c)`` at ``time_ns``, behind all that is due then already."""
-        heappush(self.queue, (time_ns, next(self._sequence), act, a, b, c))
+        heappush(self.queue, (time_ns, next(self.sequence), act, a, b, c))
 
     def run_until(self, end_ns: int) -> None:
         """Run everything due up to ``end_ns`` included; afterwards it is ``end_ns``."""

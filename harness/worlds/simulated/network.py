@@ -11,6 +11,7 @@ Draws: one stream per directed link, so that taking a fault away leaves the othe
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from heapq import heappush
 from random import Random
 
 from harness.worlds.simulated.loop import Act, EventLoop
@@ -37,7 +38,8 @@ class SimulatedNetwork:
         self._latency_ns = plan.network.latency_ns
         self._jitter_ns = plan.network.jitter_ns
         self._seed = plan.seed
-        self._draws: dict[tuple[int, int], Callable[[], float]] = {}
+        self._draws: dict[int, dict[int, Callable[[], float]]] = {}
+        """Source -> target -> the stream of that link."""
 
     def quiet_at_ns(self) -> int:
         """When the last message that is under way now arrives. A heal is complete only then: what a fault held back still
@@ -47,25 +49,33 @@ class SimulatedNetwork:
     def send(self, sender: Sender, target: int, message: AnyMessage) -> None:
         self.decisions += 1
         source = sender[0]
-        link = (source, target)
-        draw = self._draws.get(link)
-        if draw is None:
-            draw = self._draws[link] = Random(f"{self._seed}/latency/{source}>{target}").random
-        arrives_ns = self.loop.now_ns + self._latency_ns + int(draw() * self._jitter_ns)
+        try:
+            draw = self._draws[source][target]
+        except KeyError:
+            draw = self._new_stream(source, target)
+        loop = self.loop
+        arrives_ns = loop.now_ns + self._latency_ns + int(draw() * self._jitter_ns)
         rules_of = self._rules_of
         if rules_of:
+            link = (source, target)
             if source >= FIRST_CLIENT_ADDRESS:
                 link = (CLIENTS, target)
             elif target >= FIRST_CLIENT_ADDRESS:
                 link = (source, CLIENTS)
             if link in rules_of:
-                fate = self.links.fate(link[0], link[1], self.loop.now_ns)
+                fate = self.links.fate(link[0], link[1], loop.now_ns)
                 self._arrive([arrives_ns + extra_ns for extra_ns in fate], sender, target, message)
                 return
         if self.on_message is None:
-            self.loop.at(arrives_ns, self.deliver, target, sender, message)
+            # ``loop.at``, without the call: most of what a run queues are messages.
+            heappush(loop.queue, (arrives_ns, next(loop.sequence), self.deliver, target, sender, message))
         else:
             self._arrive([arrives_ns], sender, target, message)
+
+    def _new_stream(self, source: int, target: int) -> Callable[[], float]:
+        draw = Random(f"{self._seed}/latency/{source}>{target}").random
+        self._draws.setdefault(source, {})[target] = draw
+        return draw
 
     def _arrive(self, arrivals: list[int], sender: Sender, target: int, message: AnyMessage) -> None:
         """One copy at each of these times."""

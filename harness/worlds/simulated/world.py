@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 
 from harness.checkers import endgame
-from harness.checkers.online import Handler, OnlineOracles
+from harness.checkers.online import Handler, OnlineOracles, ignore, in_turn
 from harness.clients.open_loop import OpenLoop
 from harness.cluster_setup import AgentSpec, agent_specs, agents_playing, make_client_config, make_config, make_parts
 from harness.errors import HarnessFault
@@ -44,7 +44,6 @@ from paxos_impl.messages import (
     Accept,
     Accepted,
     AnyMessage,
-    Ballot,
     HeartbeatReply,
     Learn,
     Prepare,
@@ -56,7 +55,7 @@ from paxos_impl.node import Node
 from paxos_impl.parts import Parts
 
 RESTART_NS = 5_000_000
-COLLECT_AFTER = 50_000
+COLLECT_AFTER = 500_000
 """Objects made before the garbage collector looks for cycles."""
 DIGEST_BLOCK = 64
 """Entries that are hashed together, at least."""
@@ -162,18 +161,20 @@ class SimulatedWorld:
         self.ledger.position = self.oracles.position
         self._judges = oracles
         listeners: dict[str, Handler] = {"leader": self._on_leader, "step_down": self._on_step_down}
-        self._handlers: Mapping[str, tuple[Handler, ...]]
+        self._handlers: Mapping[str, Handler] = listeners
         if oracles:
             self.oracles.add(self.ledger.handlers)
             self.oracles.add(listeners)
-            self._handlers = self.oracles.handlers
-        else:
-            self._handlers = {kind: (handler,) for kind, handler in listeners.items()}
-        self._tells = {
-            message: self._tell_vote if kind == "told_vote" else self._tell
-            for message, kind in TOLD_KINDS.items()
-            if record or kind in self._handlers
+            self._handlers = {kind: in_turn(handlers) for kind, handlers in self.oracles.handlers.items()}
+        self._on_sync_begun, self._on_sync_ended = self._observer("sync_begun"), self._observer("sync_ended")
+        self._on_power_lost, self._on_told_promise = self._observer("power_lost"), self._observer("told_promise")
+        self._on_told_vote, self._on_told_snapshot = self._observer("told_vote"), self._observer("told_snapshot")
+        tells: dict[str, Callable[[SimulatedProcess, Any], None]] = {
+            "told_promise": self._tell_promise,
+            "told_vote": self._tell_vote,
+            "told_snapshot": self._tell_snapshot,
         }
+        self._tells = {message: tells[kind] for message, kind in TOLD_KINDS.items() if record or kind in self._handlers}
         if oracles:
             self._tells |= {Learn: self._must_fit, SnapshotPage: self._must_fit}
         draw = Random(f"{plan.seed}/clients").random
@@ -408,11 +409,13 @@ class SimulatedWorld:
     def _send(self, process: SimulatedProcess, outbox: list[tuple[int, AnyMessage]]) -> None:
         send, sender = self.network.send, process.sender
         tells = self._tells
+        watched = self._watched
         for target, message in outbox:
-            if self._watched:
+            if watched:
                 kind = SENT_KINDS.get(type(message))
-                if kind is not None and kind in self._watched:
+                if kind is not None and kind in watched:
                     self._trigger(process, kind, getattr(message, "slot", 0))
+                    watched = self._watched
             tell = tells.get(type(message))
             if tell is not None:
                 tell(process, message)
@@ -425,19 +428,26 @@ class SimulatedWorld:
         if process.sync_extras_ns:
             latency_ns += sum(process.sync_extras_ns.values())
         process.blocked = disk.sync_blocks
-        self._observed(process, "sync_begun")
-        self.loop.at(self.loop.now_ns + latency_ns, self._end_sync, process, process.incarnation)
+        now_ns = self.loop.now_ns
+        self._on_sync_begun(process.id, process.incarnation, now_ns, NO_BALLOT, 0, None, None)
+        self.loop.at(now_ns + latency_ns, self._end_sync, process, process.incarnation)
 
-    def _tell(self, process: SimulatedProcess, message: Any) -> None:
+    def _tell_promise(self, process: SimulatedProcess, message: Promise) -> None:
         """Let the oracles know what an agent has told: from now on it must not forget it."""
-        kind = TOLD_KINDS[type(message)]
-        if kind == "told_promise":
-            if self._judges:
-                self._must_fit(process, message)
-            told = [(vote.slot, vote.ballot, vote.chosen) for vote in message.votes]
-            self._observed(process, kind, message.ballot, message.start, [message.last, told])
-        else:
-            self._observed(process, kind, message.ballot, message.durable)
+        if self._judges:
+            self._must_fit(process, message)
+        told = [(vote.slot, vote.ballot, vote.chosen) for vote in message.votes]
+        extra = [message.last, told]
+        now_ns = self.loop.now_ns
+        self._on_told_promise(process.id, process.incarnation, now_ns, message.ballot, message.start, None, extra)
+
+    def _tell_vote(self, process: SimulatedProcess, message: Accepted | Vote) -> None:
+        now_ns = self.loop.now_ns
+        self._on_told_vote(process.id, process.incarnation, now_ns, message.ballot, message.slot, None, None)
+
+    def _tell_snapshot(self, process: SimulatedProcess, message: HeartbeatReply) -> None:
+        now_ns = self.loop.now_ns
+        self._on_told_snapshot(process.id, process.incarnation, now_ns, message.ballot, message.durable, None, None)
 
     def _must_fit(self, process: SimulatedProcess, message: PAGED) -> None:
         bytes_over = excess(message, self.plan.limits.page_bytes)
@@ -445,20 +455,19 @@ class SimulatedWorld:
             what = f"a {type(message).__name__} that is {bytes_over} bytes longer than a page"
             self._found("crash/page-too-long", f"{process.name} sent {what} may be", (process.name,))
 
-    def _tell_vote(self, process: SimulatedProcess, message: Any) -> None:
-        """The same of the message that is told most."""
-        self._observed(process, "told_vote", message.ballot, message.slot)
+    def _observer(self, kind: str) -> Handler:
+        """Told of what an agent did, as the world sees it: for the oracles and the record. The digest has it from elsewhere."""
+        judge: Handler = self._handlers.get(kind, ignore)
+        recording = self.recording
+        if recording is None:
+            return judge
 
-    def _observed(
-        self, process: SimulatedProcess, kind: str, ballot: Ballot = NO_BALLOT, slot: int = 0, extra: Any = None
-    ) -> None:
-        """What an agent did, as the world sees it: for the oracles and the record. The digest has it from elsewhere."""
-        for handler in self._handlers.get(kind, ()):
-            handler(process.id, process.incarnation, self.loop.now_ns, ballot, slot, None, extra)
-        if self.recording is not None:
-            rows = self.recording.events.setdefault((process.name, process.incarnation), [])
-            at_ns = self.loop.now_ns
-            rows.append(AgentEvent(at_ns, kind, None if ballot == NO_BALLOT else ballot, slot, None, extra))
+        def observed(agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
+            judge(agent, inc, time_ns, ballot, slot, value, extra)
+            rows = recording.events.setdefault((self.processes[agent].name, inc), [])
+            rows.append(AgentEvent(time_ns, kind, None if ballot == NO_BALLOT else ballot, slot, value, extra))
+
+        return observed
 
     def _wake(self, process: SimulatedProcess, incarnation: int, at_ns: int) -> None:
         if process.incarnation != incarnation or not process.up or process.wake_ns != at_ns:
@@ -505,7 +514,7 @@ class SimulatedWorld:
         except OSError as error:
             node.fail_sync(error)
         else:
-            self._observed(process, "sync_ended")
+            self._on_sync_ended(process.id, process.incarnation, self.loop.now_ns, NO_BALLOT, 0, None, None)
         if "synced" in self._watched:
             self._trigger(process, "synced", 0)
         node.end_sync(now_ns)
@@ -653,17 +662,15 @@ class SimulatedWorld:
     def make_trace(self, process: SimulatedProcess, incarnation: int) -> Trace:
         """Where one incarnation tells what it did: oracles, digest, record, triggers, in this order."""
         loop, agent, name = self.loop, process.id, process.name
-        handlers_of, note = self._handlers.get, self._block.append
+        handler_of, note = self._handlers.get, self._block.append
         stop_at = self.oracles.violations if self.stop_at_first else []
         recording = self.recording
         rows = None if recording is None else recording.events.setdefault((name, incarnation), [])
 
         def trace(kind: str, ballot: Any = None, slot: int = 0, value: Any = None, extra: Any = None, /) -> None:
-            handlers = handlers_of(kind)
-            if handlers is not None:
-                now_ns = loop.now_ns
-                for handler in handlers:
-                    handler(agent, incarnation, now_ns, ballot, slot, value, extra)
+            handler = handler_of(kind)
+            if handler is not None:
+                handler(agent, incarnation, loop.now_ns, ballot, slot, value, extra)
                 if stop_at:
                     raise Stopped
             note((kind, agent, ballot, slot))
@@ -810,7 +817,7 @@ class SimulatedWorld:
         for agent in agents:
             process = self.processes[agent]
             process.die()
-            self._observed(process, "power_lost")
+            self._on_power_lost(agent, process.incarnation, self.loop.now_ns, NO_BALLOT, 0, None, None)
             lost = process.disk.power_cut(unsynced, Random(f"{seed}/power/{agent}").random)
             for name, count in lost.items():
                 counts[name] = counts.get(name, 0) + count
