@@ -105,18 +105,18 @@ def outcome(latencies_ns: Sequence[int], seconds: float) -> Outcome:
     )
 
 
-def mean_outcome(outcomes: Sequence[Outcome]) -> Outcome:
-    """Of several runs of one system at one load: the mean rate, and the means of the latencies."""
+def median_outcome(outcomes: Sequence[Outcome]) -> Outcome:
+    """Of several runs of one system at one load: the median rate, and the medians of the latencies."""
     return Outcome(
-        statistics.fmean(one.commits_per_s for one in outcomes),
-        _mean(one.p50_ms for one in outcomes),
-        _mean(one.p99_ms for one in outcomes),
+        statistics.median(one.commits_per_s for one in outcomes),
+        _median(one.p50_ms for one in outcomes),
+        _median(one.p99_ms for one in outcomes),
     )
 
 
-def _mean(values: Iterable[float | None]) -> float | None:
+def _median(values: Iterable[float | None]) -> float | None:
     known = [value for value in values if value is not None]
-    return statistics.fmean(known) if known else None
+    return statistics.median(known) if known else None
 
 
 def busy_share(seconds: float) -> float:

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.children import ROOT, Children
 from benchmarks.failover import kill_plan, outages_ns
-from benchmarks.measure import Load, Machine, Outcome, Report, Table, mean_outcome, outcome
+from benchmarks.measure import Load, Machine, Outcome, Report, Table, median_outcome, outcome
 from benchmarks.peers.ours import Ours, outcome_of
 from benchmarks.real import CONTESTS, GOALS
 from benchmarks.show import page
@@ -28,8 +28,13 @@ def test_outcome_of_nothing_is_an_error() -> None:
         outcome([], seconds=1.0)
 
 
-def test_mean_leaves_out_latencies_that_were_not_measured() -> None:
-    assert mean_outcome([Outcome(10, 1.0, None), Outcome(30, 3.0, None)]) == Outcome(20, 2.0, None)
+def test_the_median_leaves_out_latencies_that_were_not_measured() -> None:
+    assert median_outcome([Outcome(10, 1.0, None), Outcome(30, 3.0, None)]) == Outcome(20, 2.0, None)
+
+
+def test_a_turn_that_others_disturbed_does_not_move_the_median() -> None:
+    turns = [Outcome(3000, 0.3, 0.5), Outcome(900, 1.1, 9.0), Outcome(3200, 0.28, 0.4)]
+    assert median_outcome(turns) == Outcome(3000, 0.3, 0.5)
 
 
 def test_outcome_of_a_history_counts_what_follows_the_warm_up() -> None:
