@@ -351,7 +351,7 @@ class Case:
 
 def skipped(row: AgentEvent) -> dict[int, str]:
     """Place in the value -> why the session layer did not execute it, of an ``applied`` row."""
-    if not row.extra:
+    if not row.extra or not row.extra[1]:
         return {}
     return {int(place): str(reason) for place, reason in row.extra[1]}
 

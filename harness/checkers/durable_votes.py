@@ -30,6 +30,7 @@ class DurableVotes:
     def __init__(self, sink: Sink, votes: Votes) -> None:
         self.sink = sink
         self.votes = votes
+        self.written = votes.written
         self.sees_syncs = False
         self.syncing: dict[int, list[_Tally]] = {agent: [] for agent in votes.voters}
         self.without_power: set[int] = set()
@@ -45,7 +46,7 @@ class DurableVotes:
 
     def on_sync_begun(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
         self.sees_syncs = True
-        written = self.votes.written.get(agent)
+        written = self.written.get(agent)
         if written:
             self.syncing[agent] += written
             written.clear()
@@ -66,7 +67,7 @@ class DurableVotes:
             return
         bit = 1 << agent
         self.syncing[agent].clear()
-        written = self.votes.written[agent]
+        written = self.written[agent]
         written.clear()
         durable = agent in self.without_power
         self.without_power.discard(agent)

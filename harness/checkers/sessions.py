@@ -49,6 +49,7 @@ class _Uses:
 
 def check(case: Case) -> CheckResult:
     uses = _Uses(case.plan.limits.max_sessions)
+    executed = uses.executed
     opened: dict[int, list[int]] = {}
     session_of: dict[int, int] = {}
     violations: list[Violation] = []
@@ -71,7 +72,7 @@ def check(case: Case) -> CheckResult:
                     opened.setdefault(client, []).append(slot)
                     session_of.pop(client, None)
             elif why is None:
-                if uses.is_gone(client):
+                if len(executed) > uses.most and uses.is_gone(client):
                     violations.append(_outlived(command, agent, slot, uses.most, row.time_ns))
                 session_of[client] = command.session
             elif why == "expired" and uses.lasts(client):
@@ -80,7 +81,7 @@ def check(case: Case) -> CheckResult:
                     violations.append(_expired_early(command, agent, slot, uses.most, row.time_ns))
             uses.named[client] = uses.now
             if why is None:
-                uses.executed[client] = uses.now
+                executed[client] = uses.now
     summary = f"{len(opened)} sessions lasted as long as they had to"
     return conclude(NAME, ABOUT, case, ("decided",), violations, summary, {"sessions": len(opened)})
 

@@ -45,7 +45,7 @@ def _judge(call: Call | None, command: Command, chosen_ns: int) -> tuple[str, st
 
 def asks_for(call: Call, command: Command) -> bool:
     """Whether the command is the one that the client's operation stands for."""
-    if (call.f, call.key) != (command.f, command.key):
+    if call.f != command.f or call.key != command.key:
         return False
     if call.f == "cas":
         return list(call.value) == [command.expected, command.value]
