@@ -59,14 +59,20 @@ _PROBABILITY = ParameterSpec(0.3, 0.0, 1.0, about="share of messages")
 _JITTER = ParameterSpec(5_000_000, 0, _LONGEST_NS, about="highest further delay, uniform, ns")
 _UNSYNCED = ParameterSpec(
     "lost",
-    choices=("lost", "torn", "garbled", "kept"),
-    about="bytes not yet synced: all lost, a random prefix kept, a kept prefix with garbage after it, all kept",
+    choices=("lost", "torn", "garbled", "scattered", "kept"),
+    about="bytes not yet synced: all lost, a random prefix kept, a kept prefix with garbage after it, some of the writes or"
+    " sectors kept and others not, in any order, all kept",
 )
+ALL_CLIENTS = "clients"
+"""As the peer of a link fault: the links to and from all clients."""
 _LINKS: dict[str, ParameterSpec] = {
     "way": ParameterSpec(
         "both", choices=("both", "in", "out"), about="messages to the target, from the target, or both"
     ),
-    "peer": ParameterSpec("", about="name of an agent: only messages between it and the target; empty: all"),
+    "peer": ParameterSpec(
+        "",
+        about="name of an agent, or `clients` (where faults touch their links): only messages between it and the target",
+    ),
 }
 _LIMIT = ParameterSpec(0, 0, 1_000_000, about="only the first so many messages, over all its links; 0 = no limit")
 _FEW_LINKS = {**_LINKS, "limit": _LIMIT}

@@ -2,7 +2,8 @@
 
 A file is append-only between ``create`` and ``remove``. What a power cut may undo:
 
-* bytes appended and not covered by a finished ``sync`` of that file;
+* bytes appended and not covered by a finished ``sync`` of that file: any of them, also earlier ones without later ones;
+* a truncation that no finished ``sync`` of that file covers, though bytes appended after it are kept;
 * names created, renamed or removed and not covered by a finished ``sync_directory``, in order: a later change never
   survives an earlier one that was lost.
 

@@ -40,7 +40,7 @@ def _nth(draw: Draw, most: int) -> str:
 
 
 def _power(draw: Draw) -> dict[str, Parameter]:
-    return {"unsynced": choice(draw, ("lost", "lost", "torn", "garbled"))}
+    return {"unsynced": choice(draw, ("lost", "lost", "torn", "garbled", "scattered"))}
 
 
 def between_append_and_sync(plan: Plan, draw: Draw) -> list[Fault]:

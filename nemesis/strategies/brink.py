@@ -100,4 +100,4 @@ def _moment(draw: Draw, agent: str, events: tuple[str, ...]) -> str:
 
 
 def _unsynced(draw: Draw) -> dict[str, Parameter]:
-    return {"unsynced": choice(draw, ("lost", "lost", "torn", "garbled"))}
+    return {"unsynced": choice(draw, ("lost", "lost", "torn", "garbled", "scattered"))}

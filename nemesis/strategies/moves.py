@@ -83,7 +83,9 @@ def random_params(plan: Plan, draw: Draw, kind: str) -> dict[str, Parameter]:
         case "hog":
             return {"hogs": between(draw, 1, 3)}
         case "power":
-            return {"unsynced": weighted(draw, {"lost": 3.0, "torn": 3.0, "garbled": 2.0, "kept": 1.0})}
+            return {
+                "unsynced": weighted(draw, {"lost": 3.0, "torn": 3.0, "garbled": 2.0, "scattered": 3.0, "kept": 1.0})
+            }
         case "partition":
             shape = weighted(
                 draw,

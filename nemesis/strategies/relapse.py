@@ -50,7 +50,9 @@ def _chain(plan: Plan, draw: Draw, agent: str, at_ns: int, slow_ns: int) -> list
     after_ns = 0
     for _ in range(between(draw, 2, 3)):
         kind = weighted(draw, {"kill": 1.0, "power": 1.5})
-        params: dict[str, Parameter] = {"unsynced": choice(draw, ("lost", "torn", "torn", "garbled", "garbled"))}
+        params: dict[str, Parameter] = {
+            "unsynced": choice(draw, ("lost", "torn", "garbled", "scattered", "scattered", "scattered"))
+        }
         fault = Fault(kind, whom, duration_ns=_DOWN_NS, params=params if kind == "power" else {})
         if triggered:
             trigger = f"{ordinal(rank)} agent {agent} {event}"

@@ -86,7 +86,7 @@ def test_a_no_op_is_a_vote_like_any_other(cluster: Any) -> None:
     assert answer(cluster, Prepare((5, 0), 1)).votes == (PastVote(1, (1, 0), NO_OP, False),)
 
 
-@pytest.mark.parametrize("death", ["killed", "lost", "torn", "garbled", "kept"])
+@pytest.mark.parametrize("death", ["killed", "lost", "torn", "garbled", "scattered", "kept"])
 def test_promises_and_votes_outlive_the_process(cluster: Any, death: str) -> None:
     answer(cluster, Accept((1, 0), 1, X, 0))
     answer(cluster, Accept((3, 1), 2, Y, 0), 1)
@@ -162,7 +162,7 @@ ballots = st.tuples(st.integers(0, 4), st.integers(0, 1))
 events = st.one_of(
     st.tuples(st.just("prepare"), ballots, st.integers(1, 3)),
     st.tuples(st.just("accept"), ballots, st.integers(1, 3)),
-    st.sampled_from([("killed",), ("lost",), ("torn",), ("garbled",), ("kept",)]),
+    st.sampled_from([("killed",), ("lost",), ("torn",), ("garbled",), ("scattered",), ("kept",)]),
     st.just(("sync",)),
 )
 

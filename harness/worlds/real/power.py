@@ -2,13 +2,14 @@
 
 SIGKILL alone loses nothing that was written: the page cache lives on. So the bytes and names that were not synced, as the
 agent's file port published them in its panel, are taken away by hand.
-Emulated: loss of unsynced bytes and of unsynced changes of names (the later ones first). Not emulated: reordering among
-blocks of one file, and the loss of bytes behind a sync that the port never asked for but believes in.
+Emulated: loss of unsynced bytes, at the end or sector by sector, and of unsynced changes of names (the later ones first).
+Not emulated: a truncation that is undone, and the loss of bytes behind a sync that the port never asked for but believes in.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import BinaryIO
 
 from nemesis.draws import Draw, below
 from nemesis.port import Evidence
@@ -17,9 +18,12 @@ from paxos_impl.process.panel import Panel
 
 GARBAGE_BYTES_MAX = 64
 
+SECTOR_BYTES = 512
+"""What a disk writes whole or not at all."""
+
 
 def cut_power(directory: Path, panel: Panel, unsynced: str, draw: Draw) -> Evidence:
-    """Take away what was not synced, as ``unsynced`` says (lost, torn, garbled, kept). The agent must be dead."""
+    """Take away what was not synced, as ``unsynced`` says (lost, torn, garbled, scattered, kept). The agent must be dead."""
     record = read_disk_record(panel)
     keep = _kept(unsynced, len(record.pending), draw)
     for change in reversed(record.pending[keep:]):
@@ -32,9 +36,11 @@ def cut_power(directory: Path, panel: Panel, unsynced: str, draw: Draw) -> Evide
         status = path.stat()
         durable = min(record.durable.get(status.st_ino, 0), status.st_size)
         tail = status.st_size - durable
-        kept = _kept(unsynced, tail, draw)
+        kept = tail if unsynced == "scattered" else _kept(unsynced, tail, draw)
         with path.open("r+b") as file:
             file.truncate(durable + kept)
+            if unsynced == "scattered":
+                kept = _scatter(file, durable, status.st_size, draw)
             if unsynced == "garbled" and tail:
                 noise = bytes(below(draw, 256) for _ in range(min(GARBAGE_BYTES_MAX, tail)))
                 file.seek(durable + below(draw, kept + 1))
@@ -74,6 +80,21 @@ def _kept(unsynced: str, of: int, draw: Draw) -> int:
     if unsynced == "lost":
         return 0
     return of if unsynced == "kept" else below(draw, of + 1)
+
+
+def _scatter(file: BinaryIO, durable: int, size: int, draw: Draw) -> int:
+    """Of the unsynced sectors any may be lost: they read as zeros, or the file ends before them. Returns the bytes kept."""
+    share, start, end, kept = draw(), durable, durable, 0
+    while start < size:
+        behind = min(size, start - start % SECTOR_BYTES + SECTOR_BYTES)
+        if draw() < share:
+            kept, end = kept + behind - start, behind
+        else:
+            file.seek(start)
+            file.write(bytes(behind - start))
+        start = behind
+    file.truncate(end)
+    return kept
 
 
 def _undo(directory: Path, change: NameChange) -> None:

@@ -2,9 +2,11 @@
 
 Injects: loss of unsynced bytes (all, a suffix, a suffix replaced by garbage), loss of unsynced directory changes (a
 suffix of them, in order), a flipped bit in old synced data, a full disk (an append leaves half of its bytes), an error at sync
-(its bytes are lost), a truncation undone because it was not synced, also behind bytes appended since. Syncs take time (the
-world schedules their end); what is appended meanwhile is not covered.
-Does not inject: reordering among blocks of one file, lost synced data, wrong data returned by a read.
+(its bytes are lost), a truncation undone because it was not synced, also behind bytes appended since; unsynced writes that
+reach the disk in any order, of which the power cut leaves some (whole writes, or sectors of 512 bytes; what is missing between
+them reads as what stood there before, or as zeros). Syncs take time (the world schedules their end); what is appended meanwhile
+is not covered.
+Does not inject: changes of names out of order, lost synced data, wrong data returned by a read.
 """
 
 from __future__ import annotations
@@ -13,15 +15,17 @@ import errno
 from collections import deque
 from collections.abc import Callable
 
-UNSYNCED_MODES = ("lost", "torn", "garbled", "kept")
+UNSYNCED_MODES = ("lost", "torn", "garbled", "scattered", "kept")
 
+SECTOR_BYTES = 512
+"""What a disk writes whole or not at all."""
 
 SYNCS_TO_SETTLE = 3
 """Bytes are old when so many later syncs have added to their file: what follows them tells that they were durable."""
 
 
 class _File:
-    __slots__ = ("cut", "data", "durable", "earlier")
+    __slots__ = ("cut", "cut_at", "data", "durable", "earlier", "writes")
 
     def __init__(self) -> None:
         self.data = bytearray()
@@ -29,6 +33,10 @@ class _File:
         """Bytes that survive a power cut."""
         self.cut: bytes | None = None
         """What stood here before it was truncated, until that is durable."""
+        self.cut_at = 0
+        """The shortest it was truncated to since then."""
+        self.writes: list[int] = []
+        """Where each write ends that is not durable."""
         self.earlier: deque[int] = deque([0] * SYNCS_TO_SETTLE, SYNCS_TO_SETTLE)
         """``durable`` as it was before each of the last syncs."""
 
@@ -72,13 +80,16 @@ class SimulatedDisk:
             file.data += data[: len(data) // 2]
             self._check_space()
         file.data += data
+        file.writes.append(len(file.data))
         if self.on_append is not None:
             self.on_append()
 
     def truncate(self, name: str, size: int) -> None:
         file = self.files[name]
         if file.cut is None:
-            file.cut = bytes(file.data)
+            file.cut, file.cut_at = bytes(file.data), size
+        file.cut_at = min(file.cut_at, size)
+        file.writes = [end for end in file.writes if end < size]
         del file.data[size:]
         file.durable = min(file.durable, size)
 
@@ -116,6 +127,7 @@ class SimulatedDisk:
             if durable > file.durable:
                 file.earlier.append(file.durable)
                 file.durable = durable
+                file.writes = [end for end in file.writes if end > durable]
         if changes:
             for change in self._directory_changes[:changes]:
                 _apply(self._durable_names, change)
@@ -133,13 +145,17 @@ class SimulatedDisk:
         lost = garbled = 0
         for file in {id(file): file for file in self._durable_names.values()}.values():
             tail = len(file.data) - file.durable
-            kept = {"lost": 0, "kept": tail}.get(mode, int(draw() * (tail + 1)))
-            del file.data[file.durable + kept :]
-            if mode == "garbled" and tail:
-                garbled += _garble(file, file.durable, kept, tail, draw)
-            if file.cut is not None and mode != "kept":
-                file.data += file.cut[len(file.data) :]
+            if mode == "scattered":
+                kept = _scatter(file, draw)
+            else:
+                kept = {"lost": 0, "kept": tail}.get(mode, int(draw() * (tail + 1)))
+                del file.data[file.durable + kept :]
+                if mode == "garbled" and tail:
+                    garbled += _garble(file, file.durable, kept, tail, draw)
+                if file.cut is not None and mode != "kept":
+                    file.data += file.cut[len(file.data) :]
             file.cut = None
+            file.writes = []
             file.durable = len(file.data)
             lost += tail - kept
         self.files = dict(self._durable_names)
@@ -180,6 +196,28 @@ def _garble(file: _File, start: int, kept: int, tail: int, draw: Callable[[], fl
     at = start + int(draw() * (kept + 1))
     file.data[at : at + len(noise)] = noise
     return len(noise)
+
+
+def _scatter(file: _File, draw: Callable[[], float]) -> int:
+    """Of the unsynced writes, and of a truncation before them, any may have reached the disk: whole writes or single sectors.
+    Returns how many unsynced bytes are kept."""
+    by_sectors, cut_lost, share = draw() < 0.35, draw() < 0.5, draw()
+    start, size = file.durable, len(file.data)
+    disk = bytearray(file.data[:start] if file.cut is None else file.cut if cut_lost else file.cut[: file.cut_at])
+    ends = [*range(start - start % SECTOR_BYTES + SECTOR_BYTES, size, SECTOR_BYTES)] if by_sectors else file.writes
+    kept = 0
+    for end in sorted({end for end in (*ends, size) if start < end <= size}):
+        written = bytes(file.data[start:end])
+        if draw() < share:
+            if by_sectors:
+                rest = -end % SECTOR_BYTES  # beyond the end of a file its last sector holds zeros
+                written += bytes(max(0, min(rest, len(disk) - end)))
+            disk.extend(bytes(max(0, start - len(disk))))
+            disk[start : start + len(written)] = written
+        kept += end - start if disk[start:end] == file.data[start:end] else 0
+        start = end
+    file.data[:] = disk
+    return kept
 
 
 def _apply(names: dict[str, _File], change: tuple[str, str, _File | None]) -> None:

@@ -65,7 +65,13 @@ def _no_process_is_left() -> Iterator[None]:
 
 POWER = [
     Fault("power", target, at_ns=200 * MS, duration_ns=40 * MS, params={"unsynced": unsynced})
-    for target, unsynced in (("leader", "lost"), ("one", "torn"), ("all", "garbled"), ("majority", "kept"))
+    for target, unsynced in (
+        ("leader", "lost"),
+        ("one", "torn"),
+        ("all", "garbled"),
+        ("all", "scattered"),
+        ("majority", "kept"),
+    )
 ]
 AT_A_POINT = [
     Fault("kill", "it", trigger=trigger, duration_ns=50 * MS)

@@ -152,7 +152,7 @@ def test_an_agent_killed_before_it_made_the_change_it_published_loses_nothing(fi
             st.sampled_from(["append", "sync", "create", "rename", "remove", "sync_directory"]), st.integers(0, 2)
         )
     ),
-    st.sampled_from(["lost", "torn", "garbled", "kept"]),
+    st.sampled_from(["lost", "torn", "garbled", "scattered", "kept"]),
     st.integers(0, 1000),
 )
 def test_whatever_was_done_synced_bytes_under_synced_names_survive(
@@ -209,3 +209,16 @@ def test_a_flipped_byte_is_one_that_was_synced(files: RealFiles, panel: Panel) -
     assert evidence == {"file": "log", "byte": next(at for at, byte in enumerate(data) if byte)}
     assert evidence["byte"] < 10
     assert data.count(0) == 99
+
+
+def test_scattered_sectors_are_there_or_read_as_zeros(files: RealFiles, panel: Panel) -> None:
+    files.create("log")
+    files.sync_directory()
+    files.append("log", b"A" * 100)
+    files.sync("log")
+    files.append("log", b"B" * 1436)
+    cut_power(files.directory, panel, "scattered", stream("2"))
+    left = content(files.directory)["log"]
+    assert left[:100] == b"A" * 100
+    for start, end in ((100, 512), (512, 1024), (1024, 1536)):
+        assert left[start:end] in (b"", bytes(end - start), b"B" * (end - start))

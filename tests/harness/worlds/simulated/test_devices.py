@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from random import Random
 from typing import Any
 
 import pytest
@@ -98,6 +100,8 @@ def test_synced_bytes_survive_every_power_cut(mode: str, share: float) -> None:
         assert data == b"0123456789abcdefghij"
     elif mode == "torn":
         assert b"0123456789abcdefghij".startswith(data)
+    elif mode == "scattered":
+        assert data in (b"0123456789", b"0123456789abcdefghij")
     else:
         assert counts["garbled_bytes"] > 0 and data != b"0123456789abcdefghij"[: len(data)]
     assert disk.files["f"].durable == len(data)
@@ -275,3 +279,42 @@ def test_without_jitter_messages_keep_their_order() -> None:
         listener.network.send((0, 1), 1, CatchUp(number))
     listener.loop.run_until(10 * MILLISECOND)
     assert [slot for _, _, slot in listener.arrived] == list(range(50))
+
+
+def scattered(disk: SimulatedDisk) -> set[bytes]:
+    """What may be left of the file after a power cut that scatters its unsynced writes."""
+    left = set()
+    for seed in range(400):
+        copied = copy.deepcopy(disk)
+        copied.power_cut("scattered", Random(seed).random)
+        left.add(copied.read("f"))
+    return left
+
+
+def test_of_unsynced_writes_any_may_be_left_whole() -> None:
+    disk = half_synced()
+    disk.append("f", b"ABC")
+    whole, zeros = b"0123456789abcdefghijABC", bytes(10)
+    assert scattered(disk) == {whole[:10], whole[:20], whole[:10] + zeros + b"ABC", whole}
+
+
+def test_or_single_sectors() -> None:
+    disk = half_synced()
+    disk.append("f", b"x" * 1000)
+    left = scattered(disk)
+    assert any(data[512:1020] == b"x" * 508 and data[10:512] == bytes(502) for data in left), "only the second sector"
+    assert all(data.startswith(b"0123456789") for data in left)
+
+
+def test_a_truncation_may_be_lost_though_what_was_written_after_it_is_left() -> None:
+    disk = SimulatedDisk()
+    disk.create("f")
+    disk.append("f", b"0123456789")
+    end_sync(disk, "f")
+    disk.truncate("f", 3)
+    disk.append("f", b"abc")
+    left = scattered(disk)
+    assert {b"0123456789", b"012abc6789", b"012", b"012abc"} <= left
+    assert left <= {b"0123456789", b"012abc6789", b"012abc" + bytes(4), b"012", b"012abc"}, (
+        "a sector has zeros behind its end"
+    )
