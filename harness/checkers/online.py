@@ -29,10 +29,12 @@ Rules (``oracle/rule``), with where they stand in the papers
   counted, or free if none of them voted (B3; PMS 2.2, phase 2a). Where it is not told whose were, some quorum will do.
 * vote/contradicts-quorum: once a quorum voted (b, v), proposals and votes of higher ballots in that slot carry v (P2b).
 * vote/forgotten: votes that chose a value last; and each vote that was told, where that is seen (PTP 2.3, prevVote).
+* vote/returned: a life has no vote or promise that the one before had neither recovered nor given, where syncs are seen.
 * proposal/window: a new slot is begun only with fewer than the window in flight (PMS 3). Where leaders are learners, online.
 * snapshot/forgotten: a snapshot that was told to be durable is there after a restart (Paxos Made Live 5.5).
 * decision/no-quorum: what a learner holds chosen was voted by a quorum in one ballot (PMS 2.3).
 * decision/not-durable: what a learner holds chosen rests on a quorum of durable votes, where syncs are seen (PTP 2.3).
+* decision/forgotten: what a learner holds chosen it does not lose: it learns a slot once a life (PMS 2.3).
 * decision/two-values, decision/not-chosen: learners agree; what is applied is what is chosen.
 * decision/order, decision/outcomes, decision/states: slots are applied in order; equal slots give equal outcomes and states.
 
@@ -47,7 +49,9 @@ from typing import Any
 
 from harness.checkers.case import brief
 from harness.checkers.durable_votes import DurableVotes
+from harness.checkers.learned_once import LearnedOnce
 from harness.checkers.open_slots import OpenSlots
+from harness.checkers.returned_votes import ReturnedVotes
 from harness.record import Ballot
 from harness.results import Violation
 
@@ -947,8 +951,10 @@ class OnlineOracles:
         self.position = decisions.position
         """Agent -> (incarnation, slot its state covers)."""
         self.handlers: dict[str, tuple[Handler, ...]] = {}
+        self.add(ReturnedVotes(sink, promises, votes, durable).handlers)
         for oracle in (ballots, promises, votes, Told(sink, votes), decisions, durable):
             self.add(oracle.handlers)
+        self.add(LearnedOnce(sink).handlers)
         if window:
             self.add(OpenSlots(sink, window, decisions).handlers)
 

@@ -135,8 +135,7 @@ class DependsOnHashOrder(KeyValueStore):
     rule="chosen is for ever",
     paper="Paxos Made Simple, 2.3",
     breaks="DA",
-    oracle="vote, liveness",
-    difficulty="deep",
+    oracle="decision, liveness",
 )
 class LateLearnTruncates(Learner):
     def on_learn(self, source: int, message: Learn) -> None:
