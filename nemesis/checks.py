@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from nemesis.faults import KINDS, TARGETS, Fault, Parameter, ParameterSpec
+from nemesis.faults import ALL_CLIENTS, KINDS, TARGETS, Fault, Parameter, ParameterSpec
 from nemesis.suggest import did_you_mean
 from nemesis.triggers import ROLES, TriggerError, parse_trigger
 
@@ -156,7 +156,7 @@ def _fault(where: str, fault: Fault, plan_ns: int, members: list[tuple[str, str]
                 yield f"{where}.params: {kind.name} has no parameter {name!r}{suggestion}; allowed: {allowed}"
             else:
                 yield from _parameter(f"{where}.params.{name}", spec, value)
-                if name == "peer" and value and value not in dict(members):
+                if name == "peer" and value not in ("", ALL_CLIENTS, *dict(members)):
                     yield _no_agent(f"{where}.params.peer", str(value), members)
 
 

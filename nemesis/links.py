@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from nemesis.draws import Draw, between, choice, sample, stream
-from nemesis.faults import Parameter
+from nemesis.faults import ALL_CLIENTS, Parameter
 from nemesis.port import AgentView, Evidence, LinkRule
 from nemesis.targets import majority_size, minority_size, voters
 
@@ -283,9 +283,9 @@ def link_rules(
 
 
 def touched(agents: Sequence[AgentView], targets: Sequence[int], *, way: str, peer: str, clients: bool) -> list[Link]:
-    """Links of the targets: ``way`` in, out or both; ``peer``: only those with that agent (empty: with everyone)."""
+    """Links of the targets: ``way`` in, out or both; ``peer``: only those with that agent, or with clients (empty: all)."""
     others = [view.id for view in agents if not peer or view.name == peer]
-    if clients and not peer:
+    if clients and peer in ("", ALL_CLIENTS):
         others.append(CLIENTS)
     links: dict[Link, None] = {}
     for one in targets:

@@ -11,7 +11,7 @@ from importlib import import_module
 import msgspec
 
 from nemesis.plan import Plan, validate
-from nemesis.strategies.frame import Frame
+from nemesis.strategies.frame import Frame, room_for
 from nemesis.suggest import did_you_mean
 
 
@@ -45,6 +45,9 @@ STRATEGIES: dict[str, Strategy] = {
             "as one of the others, with sizes at the margin: even clusters, tiny pages, queues, lists",
             0.15,
         ),
+        ("doubt", "clients lose their answers, lose patience, and their requests come again, late, elsewhere", 0.08),
+        ("echo", "who was away hears again, late, what it was told on its return, and must hand it on", 0.06),
+        ("palimpsest", "an agent's log is written over by life after life, each cut off before its first sync", 0.06),
         ("power_sweep", "one power cut at one append or sync of one agent, lost or torn", 0.05),
         ("portfolio", "all of the above, by their weights", 0.0),
         (
@@ -71,6 +74,9 @@ def generate(name: str, seed: int, frame: Frame | None = None) -> Plan:
         raise UnknownStrategy(
             f"unknown strategy {name!r}{did_you_mean(name, STRATEGIES)}; there are: {', '.join(STRATEGIES)}"
         )
-    plan: Plan = import_module(strategy.module).generate(seed, frame or Frame())
+    frame = frame or Frame()
+    plan: Plan = import_module(strategy.module).generate(seed, frame)
+    if frame.limits is None:
+        plan = msgspec.structs.replace(plan, limits=room_for(plan.workload, plan.limits))
     validate(plan, f"the plan of strategy {name!r}, seed {seed}")
     return plan

@@ -66,7 +66,7 @@ def framed(seed: int, strategy: str, frame: Frame) -> Plan:
         cluster=cluster,
         duration_ns=frame.duration_ns or stepped(between(part("duration"), 1000, 3000) * MILLISECOND),
         workload=workload,
-        limits=frame.limits or room_for(workload, _limits(part("limits"))),
+        limits=frame.limits or _limits(part("limits")),
         network=_network(part("network")),
         disk=_disk(part("disk"), base.disk),
         client_links_faulty=faulty if frame.client_links_faulty is None else frame.client_links_faulty,

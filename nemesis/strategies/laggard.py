@@ -40,8 +40,8 @@ def generate(seed: int, frame: Frame) -> Plan:
 def _limits(plan: Plan, draw: Draw) -> Limits:
     return msgspec.structs.replace(
         plan.limits,
-        snapshot_every=choice(draw, (5, 10, 20)),
-        keep_slots=choice(draw, (1, 2, 10)),
+        snapshot_every=choice(draw, (1, 5, 10, 20)),
+        keep_slots=choice(draw, (0, 1, 2, 10)),
         page_bytes=choice(draw, (512, 512, 4096)),
     )
 

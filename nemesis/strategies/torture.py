@@ -11,7 +11,7 @@ import msgspec
 from nemesis.draws import Draw, between, choice, sample, stream
 from nemesis.faults import KINDS, Fault, Parameter
 from nemesis.plan import MILLISECOND, SECOND, Plan, Timing
-from nemesis.strategies.frame import Frame, cluster_of, room_for, spread, stepped
+from nemesis.strategies.frame import Frame, cluster_of, spread, stepped
 from nemesis.strategies.moves import random_params
 
 DURATION_NS = 60 * SECOND
@@ -52,7 +52,7 @@ def generate(seed: int, frame: Frame) -> Plan:
         settle_ns=max(base.settle_ns, SETTLE_NS),
         timing=TIMING if base.timing == Timing() else base.timing,
         workload=workload,
-        limits=frame.limits or room_for(workload, base.limits),
+        limits=frame.limits or base.limits,
         client_links_faulty=frame.client_links_faulty or False,
     )
     draw = stream(f"{seed}/torture")

@@ -137,6 +137,9 @@ def test_way_and_peer_choose_the_links(way: str) -> None:
     inward, outward = {(1, 0), (2, 0)}, {(0, 1), (0, 2)}
     expected = {"in": inward, "out": outward, "both": inward | outward}[way]
     assert set(touched(agents, [0], way=way, peer="", clients=False)) == expected
+    assert touched(agents, [0], way=way, peer="clients", clients=False) == []
+    with_clients = touched(agents, [0], way=way, peer="clients", clients=True)
+    assert set(with_clients) == {(a and CLIENTS, b and CLIENTS) for a, b in expected}
     assert set(touched(agents, [0], way=way, peer="r2", clients=True)) == {link for link in expected if 2 in link}
     assert set(touched(agents, [0], way=way, peer="", clients=True)) == expected | {
         link for link in {(CLIENTS, 0), (0, CLIENTS)} if (link[0] == 0) == (way == "out") or way == "both"

@@ -226,7 +226,7 @@ def test_molasses_lasts_until_the_heal() -> None:
     assert {plan.heal for plan in plans} == {"all", "majority"}
 
 
-@pytest.mark.parametrize("strategy", ["aimed", "torture"])
+@pytest.mark.parametrize("strategy", STRATEGIES)
 def test_there_is_a_session_for_each_client(strategy: str) -> None:
     busy = Frame(workload=Workload(clients=5000))
     plans = [generate(strategy, 0, busy), *(generate(strategy, seed, Frame()) for seed in range(60))]
