@@ -28,6 +28,9 @@ _RATES = (15, 30, 60, 60, 120, 400)
 """Operations a second. Most of what happens in a run are the votes on commands, and bugs need few commands but many changes of
 leaders and crashes: with little load the same faults cost fewer events."""
 
+_SETTLE_RATE = 12.5
+"""Operations a second after the heal, at least: every client must ask in time to show whether it makes progress."""
+
 
 class Frame(msgspec.Struct, frozen=True):
     """What a strategy must keep to. None: it draws."""
@@ -135,10 +138,11 @@ def stepped(time_ns: int) -> int:
 
 
 def _workload(draw: Draw) -> Workload:
+    clients, rate = choice(draw, (1, 2, 3, 4, 5, 6, 8)), float(choice(draw, _RATES))
     return Workload(
-        clients=choice(draw, (1, 2, 3, 4, 5, 6, 8)),
-        rate=float(choice(draw, _RATES)),
-        settle_rate=0.25,
+        clients=clients,
+        rate=rate,
+        settle_rate=max(0.25, _SETTLE_RATE / rate),
         keys=choice(draw, (1, 2, 3, 5)),
         mix=dict(_MIXES[below(draw, len(_MIXES))]),
         value_bytes=choice(draw, (16, 16, 16, 512)),

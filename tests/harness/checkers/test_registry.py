@@ -243,6 +243,14 @@ def test_a_client_that_gets_no_answer_after_the_heal(good: Any) -> None:
     assert "client 8" in violations[0].sentence
 
 
+def test_a_client_that_first_asks_when_the_time_is_nearly_up_owes_no_answer(good: Any) -> None:
+    good.now += 1_900_000_000
+    good.invoke(8, "write", "k", "q")
+    good.now += 200_000_000
+    good.operate(7, "write", "k", "later")
+    assert "liveness/no-progress" not in rules_of(good.case())
+
+
 def test_logical_clients_that_the_run_saw_without_progress(good: Any) -> None:
     for progressed in (True, False):
         good.faults.append(FaultEvent(good.tick(), "note", -1, "settled", (), {"every_client_progressed": progressed}))
