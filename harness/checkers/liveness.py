@@ -144,13 +144,14 @@ def _first_answers(asked: dict[int, list[Call]], healed: int) -> dict[str, int |
 
 
 def _no_progress(case: Case, asked: dict[int, list[Call]], healed: int, bound: int) -> Iterable[Violation]:
+    early = _given_up_early(case, healed, bound)
     for _, calls in sorted(asked.items()):
         if any(call.type == "ok" and call.ret_ns is not None and call.ret_ns <= healed + bound for call in calls):
             continue
         if case.ended_ns < healed + bound and any(call.type == "info" and call.ret_ns is None for call in calls[-1:]):
             continue  # the run ended before its time was up
-        if all(call.call_ns > healed + bound - case.plan.timing.operation_timeout_ns for call in calls):
-            continue  # it first asked so late that it would still wait for its answer
+        if all(_too_late(case, call, healed + bound) or (call.process, call.seq) in early for call in calls):
+            continue
         yield Violation(
             rule="liveness/no-progress",
             sentence=(
@@ -160,6 +161,24 @@ def _no_progress(case: Case, asked: dict[int, list[Call]], healed: int, bound: i
             time_ns=healed + bound,
             operations=tuple(call.as_dict() for call in calls[:3]),
         )
+
+
+def _too_late(case: Case, call: Call, deadline: int) -> bool:
+    """Asked so late that its client would still wait for the answer."""
+    return call.call_ns > deadline - case.plan.timing.operation_timeout_ns
+
+
+def _given_up_early(case: Case, healed: int, bound: int) -> set[tuple[int, int]]:
+    """(process, seq) of what was given up while the leadership still settled: in virtual time, where the load is small, its client
+    may not ask again, and what it asked tells nothing."""
+    settled = healed + min(SETTLED_TIMEOUTS * case.plan.timing.election_timeout_ns, bound // 2)
+    if not case.deterministic:
+        return set()
+    return {
+        (row.process, row.seq)
+        for row in case.operations
+        if row.type == "info" and row.error == TIMED_OUT and row.time_ns < settled
+    }
 
 
 def _who(calls: list[Call], told_apart: bool) -> str:

@@ -1,14 +1,44 @@
-"""Portfolio: one of the other strategies, drawn by its weight. The plan bears the name of the one that made it."""
+"""Portfolio: one of the other strategies, drawn by its weight. The plan bears the name of the one that made it.
+
+Mostly it gets an *opening* besides: the first leader is struck at one of its first Accepts. Many bugs show at any change of
+leaders with something in flight, and this is the earliest one that there can be.
+"""
 
 from __future__ import annotations
 
-from nemesis.draws import stream, weighted
+import msgspec
+
+from nemesis.draws import Draw, between, choice, stream, weighted
+from nemesis.faults import Fault, Parameter
 from nemesis.plan import Plan
 from nemesis.strategies import STRATEGIES
 from nemesis.strategies import generate as generate_by_name
-from nemesis.strategies.frame import Frame
+from nemesis.strategies.frame import Frame, spread
+from nemesis.strategies.moves import unit
+from nemesis.triggers import ordinal
+
+OPENED = 0.7
+"""Share of the plans that get an opening."""
+_PLAIN = ("calm", "power_sweep")
+"""Strategies whose point is what they leave out."""
+_KINDS = ("kill", "pause", "partition", "power", "clock_jump", "clock_jump")
 
 
 def generate(seed: int, frame: Frame) -> Plan:
     weights = {name: strategy.weight for name, strategy in STRATEGIES.items()}
-    return generate_by_name(weighted(stream(f"{seed}/portfolio"), weights), seed, frame)
+    plan = generate_by_name(weighted(stream(f"{seed}/portfolio"), weights), seed, frame)
+    draw = stream(f"{seed}/opening")
+    if plan.strategy in _PLAIN or draw() >= OPENED:
+        return plan
+    return msgspec.structs.replace(plan, faults=(opening(plan, draw), *plan.faults))
+
+
+def opening(plan: Plan, draw: Draw) -> Fault:
+    """The leader goes, or the others lose patience with it, while its first values are at some acceptors or at none."""
+    kind = choice(draw, _KINDS)
+    trigger = f"{ordinal(between(draw, 1, choice(draw, (4, 12, 40))))} {choice(draw, ('sent_accept', 'propose'))}"
+    if kind == "clock_jump":
+        ahead: dict[str, Parameter] = {"offset_ns": spread(draw, unit(plan), 1.0, 2.5)}
+        length_ns = spread(draw, unit(plan), 0.05, 0.6)
+        return Fault(kind, "others", trigger=trigger, duration_ns=length_ns, params=ahead)
+    return Fault(kind, "it", trigger=trigger, duration_ns=spread(draw, unit(plan), 0.5, 3.0))

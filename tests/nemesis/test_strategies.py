@@ -231,3 +231,11 @@ def test_there_is_a_session_for_each_client(strategy: str) -> None:
     busy = Frame(workload=Workload(clients=5000))
     plans = [generate(strategy, 0, busy), *(generate(strategy, seed, Frame()) for seed in range(60))]
     assert all(plan.limits.max_sessions >= plan.workload.clients for plan in plans)
+
+
+def test_most_plans_of_the_portfolio_open_with_a_blow_at_the_first_leader() -> None:
+    plans = [generate("portfolio", seed) for seed in range(300)]
+    opened = [plan for plan in plans if plan.faults[:1] != generate(plan.strategy, plan.seed).faults[:1]]
+    assert 0.5 < len(opened) / len(plans) < 0.8
+    assert all(plan.faults[0].trigger for plan in opened)
+    assert not any(plan.strategy in ("calm", "power_sweep") for plan in opened)

@@ -251,6 +251,19 @@ def test_a_client_that_first_asks_when_the_time_is_nearly_up_owes_no_answer(good
     assert "liveness/no-progress" not in rules_of(good.case())
 
 
+def test_what_was_given_up_while_leaders_settled_tells_nothing_of_progress_in_virtual_time(good: Any) -> None:
+    given_up = good.invoke(8, "write", "k", "q")
+    good.now += 300_000_000
+    good.complete(given_up, "info", error="timeout")
+    good.now += 2_000_000_000
+    good.operate(7, "write", "k", "later")
+    assert "liveness/no-progress" in rules_of(good.case())  # on real processes it had to be served
+    good.directory = good.directory.with_name("virtual")
+    case = good.case()
+    case.deterministic = True
+    assert not [v for v in results_of(case)["liveness"].violations if v.rule == "liveness/no-progress"]
+
+
 def test_logical_clients_that_the_run_saw_without_progress(good: Any) -> None:
     for progressed in (True, False):
         good.faults.append(FaultEvent(good.tick(), "note", -1, "settled", (), {"every_client_progressed": progressed}))
