@@ -169,8 +169,8 @@ def _too_late(case: Case, call: Call, deadline: int) -> bool:
 
 
 def _given_up_early(case: Case, healed: int, bound: int) -> set[tuple[int, int]]:
-    """(process, seq) of what was given up while the leadership still settled: in virtual time, where the load is small, its client
-    may not ask again, and what it asked tells nothing."""
+    """(process, seq) of what was given up while the leadership still settled: in virtual time, where the load is small, its
+    client may not ask again, and what it asked tells nothing."""
     settled = healed + min(SETTLED_TIMEOUTS * case.plan.timing.election_timeout_ns, bound // 2)
     if not case.deterministic:
         return set()
