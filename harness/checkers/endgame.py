@@ -30,7 +30,7 @@ CHECKS = (
 
 class Ledger:
     """What the end needs to know of the agents. Its ``handlers`` stand beside those of the online oracles, who tell it the
-    first events of each slot (``first``) and lend it the agents' positions."""
+    first events of each slot (``first``) and know the agents' positions better than it (they hear of every slot)."""
 
     def __init__(self, names: Mapping[int, str], learners: frozenset[int]) -> None:
         self.names = names

@@ -31,12 +31,15 @@ def check(case: Case) -> CheckResult:
             if command.f not in KNOWN:
                 continue
             name = (command.process, command.seq)
-            seen = places.setdefault(name, [])
-            if seen:
+            seen = places.get(name)
+            if seen is None:
+                places[name] = [(slot, place)]
+            else:
                 repeated += 1
-            seen.append((slot, place))
+                seen.append((slot, place))
             if place not in skips:
-                last_executed[command.process] = max(command.seq, last_executed.get(command.process, -1))
+                if command.seq > last_executed.get(command.process, -1):
+                    last_executed[command.process] = command.seq
             elif skips[place] == "duplicate" and last_executed.get(command.process, -1) < command.seq:
                 violations.append(_swallowed(slot, command, rows[0][0], rows[0][1].time_ns))
     for name, where in places.items():

@@ -729,15 +729,19 @@ def _vote_at(ballot: Ballot | None) -> str:
 
 
 class Standing:
-    """What one learner holds: kept for ``OpenSlots``, by who hears of each step anyway."""
+    """What one learner holds: also for ``OpenSlots``, kept by who hears of each step anyway."""
 
-    __slots__ = ("chosen", "covered", "open")
+    __slots__ = ("chosen", "covered", "incarnation", "open", "slot")
 
     def __init__(self) -> None:
+        self.incarnation = -1
+        """Of which ``slot`` is known; -1: of none."""
+        self.slot = 0
+        """What its state covers."""
         self.chosen: set[int] = set()
         """Slots above ``covered`` that it holds chosen."""
         self.covered = 0
-        """Slots up to this are in its state."""
+        """Slots up to this were applied or installed since it started, as far as is known; 0: none."""
         self.open: set[int] | None = None
         """While it leads: slots that it proposed and does not yet hold chosen."""
 
@@ -769,8 +773,6 @@ class Decisions:
         """Slot -> (value, agent, incarnation) that learned it first."""
         self.outcome: dict[int, tuple[Any, int]] = {}
         self.state: dict[int, tuple[Any, int]] = {}
-        self.position: dict[int, tuple[int, int]] = {}
-        """Agent -> (incarnation, slot its state covers)."""
         self.standings: dict[int, Standing] = {}
         self.handlers: dict[str, Handler] = {
             "chosen": self.on_chosen,
@@ -815,17 +817,11 @@ class Decisions:
         known = self.chosen.get(slot)
         if known is not None and known[0] is not value and value is not None and known[0] != value:
             self._differs("decision/not-chosen", "applies", agent, inc, time_ns, slot, value, known)
-        position = self.position.get(agent)
-        if position is not None and position[1] + 1 != slot and position[0] == inc:
-            self.sink.add(
-                "decision/order",
-                f"{self.sink.name(agent)} (incarnation {inc}) applies slot {slot}, its state is of slot {position[1]}",
-                time_ns,
-                (agent,),
-                slot,
-            )
-        self.position[agent] = (inc, slot)
         standing = self.standings.get(agent) or self.standing(agent)
+        if standing.slot + 1 == slot and standing.incarnation == inc:
+            standing.slot = slot
+        else:
+            self._out_of_turn(standing, agent, inc, time_ns, slot)
         if standing.covered + 1 == slot:  # as ``cover`` has it
             standing.covered = slot
             standing.chosen.discard(slot)
@@ -846,29 +842,41 @@ class Decisions:
                     outcomes=[first[0], extra],
                 )
 
-    def on_installed(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
-        position = self.position.get(agent)
-        if position is not None and position[0] == inc and slot < position[1]:
+    def _out_of_turn(self, standing: Standing, agent: int, inc: int, time_ns: int, slot: int) -> None:
+        if standing.incarnation == inc:
             self.sink.add(
                 "decision/order",
-                f"{self.sink.name(agent)} (incarnation {inc}) installs a snapshot up to slot {slot} "
-                f"over its state of slot {position[1]}",
+                f"{self.sink.name(agent)} (incarnation {inc}) applies slot {slot}, its state is of slot {standing.slot}",
                 time_ns,
                 (agent,),
                 slot,
             )
-        self.position[agent] = (inc, slot)
-        self.standing(agent).cover(slot)
+        standing.incarnation, standing.slot = inc, slot
+
+    def on_installed(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
+        standing = self.standing(agent)
+        if standing.incarnation == inc and slot < standing.slot:
+            self.sink.add(
+                "decision/order",
+                f"{self.sink.name(agent)} (incarnation {inc}) installs a snapshot up to slot {slot} "
+                f"over its state of slot {standing.slot}",
+                time_ns,
+                (agent,),
+                slot,
+            )
+        standing.incarnation, standing.slot = inc, slot
+        standing.cover(slot)
         self._compare_state(agent, time_ns, slot, extra)
 
     def on_snapshot(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
         self._compare_state(agent, time_ns, slot, extra)
 
     def on_started(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
-        position = self.position.get(agent)
-        if (position is None or position[0] != inc) and isinstance(extra, dict) and "commit" in extra:
-            self.position[agent] = (inc, int(extra["commit"]))
-        self.standings[agent] = Standing()
+        before, standing = self.standing(agent), Standing()
+        self.standings[agent] = standing
+        standing.incarnation, standing.slot = before.incarnation, before.slot
+        if before.incarnation != inc and isinstance(extra, dict) and "commit" in extra:
+            standing.incarnation, standing.slot = inc, int(extra["commit"])
 
     def on_stopped(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
         if isinstance(extra, dict):
@@ -948,8 +956,7 @@ class OnlineOracles:
         votes = Votes(sink, voters, quorum, promises)
         durable = DurableVotes(sink, votes)
         decisions = Decisions(sink, votes, durable, first or {})
-        self.position = decisions.position
-        """Agent -> (incarnation, slot its state covers)."""
+        self._standings = decisions.standings
         self.handlers: dict[str, tuple[Handler, ...]] = {}
         self.add(ReturnedVotes(sink, promises, votes, durable).handlers)
         for oracle in (ballots, promises, votes, Told(sink, votes), decisions, durable):
@@ -962,6 +969,11 @@ class OnlineOracles:
         """Let somebody else hear of traced steps, behind those that are here already."""
         for kind, handler in handlers.items():
             self.handlers[kind] = (*self.handlers.get(kind, ()), handler)
+
+    def positions(self) -> dict[int, tuple[int, int]]:
+        """Agent -> (incarnation, slot its state covers)."""
+        standings = self._standings.items()
+        return {agent: (one.incarnation, one.slot) for agent, one in standings if one.incarnation >= 0}
 
     def observe(
         self,

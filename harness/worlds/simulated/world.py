@@ -158,7 +158,6 @@ class SimulatedWorld:
         self.ledger = endgame.Ledger(names, frozenset(agents_playing(plan, "learner")))
         window = plan.limits.window if plan.cluster.deployment == "collapsed" else 0
         self.oracles = OnlineOracles(voters, len(voters) // 2 + 1, names, self.ledger.first, window)
-        self.ledger.position = self.oracles.position
         self._judges = oracles
         listeners: dict[str, Handler] = {"leader": self._on_leader, "step_down": self._on_step_down}
         self._handlers: Mapping[str, Handler] = listeners
@@ -268,6 +267,7 @@ class SimulatedWorld:
                 self.loop.at(self.loop.now_ns + RESTART_NS, self._restart, process)
 
     def _final_power_cut(self) -> None:
+        self.ledger.position = self.oracles.positions()
         self.ledger.mark_cut()
         evidence = self.power_cut([process.id for process in self.processes], "lost", self.plan.seed)
         self._record_fault("begin", FINAL, "power", self._names(), evidence)
@@ -338,6 +338,7 @@ class SimulatedWorld:
 
     def _check_end(self) -> None:
         """What only the whole run shows."""
+        self.ledger.position = self.oracles.positions()
         case = endgame.case_of(self.plan, self.ledger, self.history, self.faults, self.clients.places)
         self.endings = endgame.judge(case)
 
