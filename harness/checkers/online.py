@@ -747,10 +747,7 @@ class Standing:
 
     def cover(self, slot: int) -> None:
         """Its state covers ``slot`` from now on."""
-        before, self.covered = self.covered, slot
-        if slot == before + 1:
-            self.chosen.discard(slot)
-            return
+        self.covered = slot
         for slots in (self.chosen, self.open):
             if slots:
                 slots -= {one for one in slots if one <= slot}

@@ -592,6 +592,17 @@ def test_what_a_leader_proposes_though_its_learner_holds_it_chosen_is_not_in_fli
     assert trace.rules == []
 
 
+def test_what_a_snapshot_covers_that_a_leader_was_given_is_not_in_flight() -> None:
+    trace = Trace(window=1)
+    trace.lead((1, 0), 0, 1, 2)
+    trace.propose((1, 0), 1, X)
+    trace(0, "installed", None, 1)
+    trace.propose((1, 0), 2, Y)
+    assert trace.rules == []
+    trace.propose((1, 0), 3, Z)
+    assert trace.rules == ["proposal/window"]
+
+
 def test_a_vote_that_went_with_a_cut_that_a_restart_has_undone_may_be_cast_again(trace: Trace) -> None:
     trace.vote((1, 0), 3, X, 0)
     trace.vote((2, 1), 3, X, 0)
