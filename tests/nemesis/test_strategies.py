@@ -59,7 +59,8 @@ def test_what_the_frame_gives_is_kept() -> None:
 
 def test_random_plans_are_short_and_of_three_or_five_in_both_deployments() -> None:
     plans = [generate("portfolio", seed) for seed in range(200)]
-    ordinary = [plan for plan in plans if plan.strategy not in ("molasses", "margins")]
+    ordinary = [plan for plan in plans if plan.strategy not in ("molasses", "margins", "coup", "legacy")]
+    assert all(plan.duration_ns <= 3 * SECOND for plan in plans if plan.strategy in ("coup", "legacy"))
     assert all(SECOND <= plan.duration_ns <= 3 * SECOND for plan in ordinary)
     assert {plan.cluster.deployment for plan in ordinary} == {"collapsed", "classic"}
     assert {plan.cluster.nodes for plan in ordinary if plan.cluster.deployment == "collapsed"} == {3, 5}
@@ -209,6 +210,39 @@ def test_brink_crashes_the_same_agent_twice() -> None:
         crashes = [fault for fault in generate("brink", seed).faults if fault.kind in ("kill", "power")]
         twice += any(one.trigger and one.trigger == other.trigger for one, other in pairwise(crashes))
     assert twice > len(SEEDS) / 2
+
+
+def test_relapse_strikes_again_what_has_just_caught_up() -> None:
+    again = 0
+    for seed in SEEDS:
+        falls = [fault for fault in generate("relapse", seed).faults if (fault.trigger or "").endswith("installed")]
+        again += any(one.trigger == other.trigger and one.after_ns < other.after_ns for one, other in pairwise(falls))
+    assert again > len(SEEDS) / 2
+
+
+def test_coup_names_who_stands_up_and_who_elects_it() -> None:
+    for seed in SEEDS:
+        plan = generate("coup", seed)
+        jumps = [fault for fault in plan.faults if fault.kind == "clock_jump"]
+        assert all(fault.target.startswith("agent:") for fault in jumps)
+        further = {fault.at_ns for fault in jumps if fault.params["offset_ns"] == 2 * unit(plan)}
+        assert len(further) > 3 and further == {fault.at_ns for fault in jumps}
+        assert any(fault.params.get("peer") for fault in plan.faults)
+
+
+def test_coup_and_legacy_keep_to_a_short_frame() -> None:
+    for name in ("coup", "legacy"):
+        for nodes in (1, 2, 3):
+            plan = generate(name, 1, Frame(duration_ns=SECOND // 10, deployment="collapsed", nodes=nodes))
+            assert plan.duration_ns == SECOND // 10
+
+
+def test_in_a_legacy_one_that_was_silent_goes_for_good_when_another_leads() -> None:
+    plans = [generate("legacy", seed) for seed in SEEDS]
+    assert all(plan.heal == "majority" and plan.faults[-1].duration_ns == -1 for plan in plans)
+    assert any((plan.faults[-1].trigger or "").endswith("leader") for plan in plans)
+    silent = [fault for plan in plans for fault in plan.faults if fault.params.get("direction") == "mute"]
+    assert any(fault.target == plan.faults[-1].target for plan in plans for fault in silent)
 
 
 def test_laggard_cuts_logs_early() -> None:
