@@ -141,9 +141,11 @@ def command(
 def _workload(asked: dict[str, Any]) -> Workload | None:
     """If nothing is asked for, each schedule draws its own."""
     from nemesis.plan import Workload
+    from nemesis.strategies.frame import settle_share
 
     given = {name: value for name, value in asked.items() if value is not None}
-    return Workload(settle_rate=0.25, **given) if given else None
+    share = settle_share(given.get("rate", Workload().rate))
+    return Workload(settle_rate=share, **given) if given else None
 
 
 class _Watch:

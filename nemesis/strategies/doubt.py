@@ -13,7 +13,7 @@ import msgspec
 from nemesis.draws import Draw, between, choice, stream
 from nemesis.faults import ALL_CLIENTS, Fault, Parameter
 from nemesis.plan import MILLISECOND, Plan, Timing
-from nemesis.strategies.frame import Frame, framed, last_blow, noise, spread
+from nemesis.strategies.frame import Frame, framed, last_blow, noise, settle_share, spread
 from nemesis.strategies.moves import unit
 
 _MIXES: tuple[dict[str, float], ...] = (
@@ -49,7 +49,12 @@ def _impatient(plan: Plan, draw: Draw, frame: Frame) -> Plan:
     )
     clients, rate, keys = choice(draw, (1, 2, 3, 4, 8)), choice(draw, (50.0, 100.0, 200.0)), choice(draw, (1, 2))
     workload = msgspec.structs.replace(
-        plan.workload, clients=clients, rate=rate, keys=keys, mix=dict(choice(draw, _MIXES))
+        plan.workload,
+        clients=clients,
+        rate=rate,
+        settle_rate=settle_share(rate),
+        keys=keys,
+        mix=dict(choice(draw, _MIXES)),
     )
     limits = msgspec.structs.replace(
         plan.limits,

@@ -7,7 +7,7 @@ import msgspec
 from nemesis.draws import Draw, between, choice, weighted
 from nemesis.faults import KINDS, Fault, Parameter
 from nemesis.plan import SECOND, Plan
-from nemesis.strategies.frame import Frame, spread, stepped
+from nemesis.strategies.frame import Frame, settle_share, spread, stepped
 
 KINDS_AND_WEIGHTS: dict[str, float] = {
     "kill": 3.0,
@@ -51,9 +51,10 @@ def in_flight(plan: Plan, draw: Draw, frame: Frame) -> Plan:
     thin, clients, rate = draw() < 0.4, choice(draw, (1, 2, 3)), choice(draw, (30.0, 60.0, 100.0))
     workload, limits = plan.workload, plan.limits
     if thin:
-        workload = msgspec.structs.replace(workload, clients=clients, rate=rate)
+        workload = msgspec.structs.replace(workload, clients=clients, rate=rate, settle_rate=settle_share(rate))
     else:
-        workload = msgspec.structs.replace(workload, clients=8, rate=choice(draw, (200.0, 400.0)))
+        rate = choice(draw, (200.0, 400.0))
+        workload = msgspec.structs.replace(workload, clients=8, rate=rate, settle_rate=settle_share(rate))
         limits = msgspec.structs.replace(limits, window=16, batch_commands=1)
     return msgspec.structs.replace(plan, workload=frame.workload or workload, limits=frame.limits or limits)
 

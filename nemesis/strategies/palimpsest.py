@@ -12,7 +12,7 @@ import msgspec
 from nemesis.draws import Draw, between, choice, stream, weighted
 from nemesis.faults import Fault, Parameter
 from nemesis.plan import MILLISECOND, Plan, members
-from nemesis.strategies.frame import Frame, framed, last_blow, noise, spread
+from nemesis.strategies.frame import Frame, framed, last_blow, noise, settle_share, spread
 from nemesis.strategies.moves import unit
 
 _DOWN_NS = MILLISECOND
@@ -40,7 +40,9 @@ def _many_writes(plan: Plan, draw: Draw, frame: Frame) -> Plan:
     """A record a command, most of them of one length; and an agent that writes while it syncs."""
     mix = choice(draw, ({"write": 1.0}, {"append": 1.0}, plan.workload.mix))
     clients, rate = choice(draw, (4, 8, 8)), choice(draw, (200.0, 400.0))
-    workload = msgspec.structs.replace(plan.workload, clients=clients, rate=rate, mix=dict(mix), value_bytes=16)
+    workload = msgspec.structs.replace(
+        plan.workload, clients=clients, rate=rate, settle_rate=settle_share(rate), mix=dict(mix), value_bytes=16
+    )
     limits = msgspec.structs.replace(
         plan.limits, window=choice(draw, (4, 16, 16)), batch_commands=choice(draw, (1, 1, 1, 4))
     )
