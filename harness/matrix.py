@@ -25,7 +25,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from harness.campaign import local_executor
+from harness.campaign import code_hash, local_executor
 from harness.errors import HarnessFault, UserError
 from harness.interrupt import stop_workers
 from harness.results import EXIT_INTERRUPTED, Violation
@@ -73,6 +73,8 @@ class Trial(msgspec.Struct, frozen=True):
     """What the history alone shows of the killing run; empty: nothing."""
     clean_violations: tuple[tuple[int, str], ...] = ()
     """(seed, rule) of plans that the unmodified code did not pass."""
+    code: str = ""
+    """Of the code that ran it: protocol, strategies, oracles (``campaign.code_hash``, shortened); empty: not told."""
 
 
 class Task(msgspec.Struct, frozen=True):
@@ -147,6 +149,7 @@ def run_trial(task: Task) -> Trial:
     parts = plant(mutants)
     deployments = common_deployments(mutants)
     source_hash = hash_of(mutants) if mutants else ""
+    code = short_code()
     events = 0
     unclean: list[tuple[int, str]] = []
     first = task.base * SEEDS_APART + task.skip
@@ -163,12 +166,17 @@ def run_trial(task: Task) -> Trial:
                 continue
         return Trial(
             task.mutant, source_hash, task.strategy, task.base, task.budget, True, seed - first + 1, events, found.rule,
-            found.sentence, seed, plan.strategy, client_view(plan, parts) if mutants else "", tuple(unclean),
+            found.sentence, seed, plan.strategy, client_view(plan, parts) if mutants else "", tuple(unclean), code,
         )  # fmt: skip
     return Trial(
         task.mutant, source_hash, task.strategy, task.base, task.budget, False, task.budget, events,
-        clean_violations=tuple(unclean),
+        clean_violations=tuple(unclean), code=code,
     )  # fmt: skip
+
+
+def short_code() -> str:
+    """Tells versions of the code apart."""
+    return code_hash()[:12]
 
 
 def common_deployments(mutants: Sequence[Mutant]) -> tuple[str, ...]:
@@ -342,7 +350,7 @@ def run_trial_apart(task: Task, make: Callable[[int], Executor]) -> Trial:
                 hash_ = hash_of(find(task.mutant)) if task.mutant else ""
                 return Trial(
                     task.mutant, hash_, task.strategy, task.base, task.budget, True, skip + 1, 0, "harness/worker",
-                    "the process that ran this schedule died", seed,
+                    "the process that ran this schedule died", seed, code=short_code(),
                 )  # fmt: skip
         if trial.killed:
             break
@@ -440,6 +448,8 @@ class Recorded(msgspec.Struct, frozen=True):
 
     schema_version: int
     rows: tuple[MatrixRow, ...]
+    codes: tuple[str, ...] = ()
+    """Versions of the code that the trials were run with."""
 
 
 class GateResult(msgspec.Struct, frozen=True):
@@ -466,7 +476,14 @@ def _expected(row: MatrixRow) -> float:
 
 def write_recorded(result: MatrixResult, path: Path) -> None:
     rows = tuple(sorted(result.rows, key=lambda row: (row.strategy != "portfolio", row.strategy, row.mutant)))
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(Recorded(1, rows)), indent=1) + b"\n")
+    path.write_bytes(
+        msgspec.json.format(msgspec.json.encode(Recorded(1, rows, versions(result.trials))), indent=1) + b"\n"
+    )
+
+
+def versions(trials: Iterable[Trial]) -> tuple[str, ...]:
+    """Of the code that ran the trials, each once."""
+    return tuple(sorted({trial.code for trial in trials if trial.mutant}))
 
 
 def read_recorded(path: Path) -> Recorded:
@@ -534,10 +551,15 @@ def document(recorded: Recorded) -> str:
         "code. *Clients*: share of the kills that the history alone, without traces and logs, shows as well.",
         "",
         f"{len(real)} planted bugs and pairs measured with the portfolio, {len(killed)} of them killed in every trial; "
-        f"median of the medians: {typical} schedules.",
+        f"median of the medians: {typical} schedules. {_within(real)}",
         "",
         "It is a score on known bugs, no forecast: strategies were widened with those that survived in view (the rule behind",
-        "them, not the row), and one trial says little of a single row. Bugs without a row have no recorded figure.",
+        "them, not the row), and few trials say little of a single row. Bugs without a row have no recorded figure.",
+        *(
+            []
+            if len(recorded.codes) < 2
+            else ["", f"The trials were run over {len(recorded.codes)} versions of the code."]
+        ),
         "",
         "| id | bug | family | trials | killed | schedules: median | p95 | events: median | p95 | fired first | clients |",
         "|---|---|---|---:|---:|---:|---:|---:|---:|---|---:|",
@@ -554,6 +576,13 @@ def document(recorded: Recorded) -> str:
     lines += ["", "## Bugs that wait for a feature", "", "| id | bug | source | waits for |", "|---|---|---|---|"]
     lines += [f"| {one.id} | {one.about} | {one.source} | {one.waits_for} |" for one in WAITING]
     return "\n".join(lines) + "\n"
+
+
+def _within(rows: Sequence[MatrixRow]) -> str:
+    """How many of them half of the trials kill within few schedules, and within more."""
+    medians = [_or_infinite(row.schedules_median) for row in rows]
+    counts = [f"{sum(one <= most for one in medians)} within {most}" for most in (1, 5, 20, 100)]
+    return f"By their medians {', '.join(counts)}."
 
 
 def _line(row: MatrixRow, known: dict[str, Mutant]) -> str:

@@ -119,6 +119,11 @@ def command(
         progress=progress,
         make_executor=local_executor,
     )
+    others = [one for one in matrix.versions(result.trials) if one != matrix.short_code()]
+    if others and mutants is None:
+        click.echo(
+            f"warning: some trials in {state} were run with other code; for figures of this code move it away", err=True
+        )
     if power:
         compared = compare_all(result.trials)
         code = exit_code(compared)

@@ -433,6 +433,15 @@ def test_an_impatient_interrupt_ends_a_campaign_at_once(tmp_path: Path) -> None:
     assert psutil.wait_procs(workers, timeout=20)[1] == []
 
 
+def test_a_matrix_tells_that_its_state_is_of_other_code(call: Call, tmp_path: Path) -> None:
+    given = ("matrix", "--ids", "P01", "--budget", 30, "--trials", 1, "--jobs", 1, "--state", "state.jsonl", "--json")
+    assert "other code" not in call(*given).err
+    state = tmp_path / "state.jsonl"
+    state.write_text(state.read_text().replace('"code":"', '"code":"not '))
+    again = call(*given)
+    assert "some trials in state.jsonl were run with other code" in again.err and again.code == 0
+
+
 def test_an_interrupted_matrix_waits_for_no_trial(tmp_path: Path) -> None:
     with _started([*TORTURE, "matrix", "--ids", "EQ2", "--budget", "100000", "--jobs", "2"], tmp_path) as matrix:
         matrix.send_signal(signal.SIGINT)

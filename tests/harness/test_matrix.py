@@ -160,6 +160,22 @@ def test_a_recorded_matrix_is_read_as_written(tmp_path: Path) -> None:
         read_recorded(tmp_path / "none.json")
 
 
+def test_trials_tell_which_code_ran_them(tmp_path: Path) -> None:
+    path = tmp_path / "matrix.json"
+    done = run_trial(Task("P28", "portfolio", 0, 30))
+    assert done.code == matrix.short_code() and len(done.code) == 12
+    write_recorded(summarise([done, matrix.msgspec.structs.replace(done, base=1)]), path)
+    assert read_recorded(path).codes == (done.code,)
+    assert "versions of the code" not in document(read_recorded(path))
+    write_recorded(summarise([done, trial("A02")]), path)
+    assert "over 2 versions of the code" in document(read_recorded(path))
+
+
+def test_the_document_tells_how_many_die_within_how_many_schedules() -> None:
+    text = document(Recorded(1, (row("A02", 1.0), row("A05", 7.0), row("P28", 300.0))))
+    assert "1 within 1, 1 within 5, 2 within 20, 2 within 100" in text
+
+
 def test_the_document_of_the_project_is_not_stale() -> None:
     docs = Path(__file__).parents[2] / "docs"
     assert (docs / "kill-matrix.md").read_text() == document(read_recorded(docs / "kill-matrix.json"))
