@@ -1,7 +1,10 @@
 """What is chosen rests on a quorum of votes that are durable: written, and synced since.
 
-A value is chosen when a quorum has voted for it on paper that does not burn (Part-Time Parliament 2.3; Paxos Made Live 4.1).
-Who counts a vote before its sync has ended, be it the own one, is wrong even if no power fails just then.
+Rule
+----
+* decision/not-durable: a value is chosen when a quorum has voted for it on paper that does not burn (Part-Time Parliament
+  2.3; Paxos Made Live 4.1). Who counts a vote before its sync has ended, be it the own one, is wrong even if no power
+  fails just then.
 
 Assumptions about the events
 ----------------------------
@@ -9,30 +12,29 @@ Assumptions about the events
 * A sync that has begun covers what was ``accepted`` before it by that agent. A process that is killed leaves what it wrote to
   the operating system, not durable until the next sync; what is there after a power cut is durable.
 * Only the first ``chosen`` of a slot that names a ballot is judged: who is told by another, or reads its log, counts nothing.
-* ``online.Votes`` hears of every event first: it keeps the tallies of votes.
+* ``Votes`` hears of every event first: it keeps the tallies of votes.
 
-Does not judge promises and snapshots: what is told of them is held against what comes back (``online.Told``).
+Does not judge promises and snapshots: what is told of them is held against what comes back (``Told``).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from harness.checkers.oracle import Handler, Sink, show
+from harness.checkers.votes import Tally, Votes
 from harness.record import Ballot
-
-if TYPE_CHECKING:
-    from harness.checkers.online import Handler, Sink, Votes, _Tally
 
 
 class DurableVotes:
-    """Votes by how far they have come: written (``Votes.written``), under a sync, durable (``_Tally.durable``)."""
+    """Votes by how far they have come: written (``Votes.written``), under a sync, durable (``Tally.durable``)."""
 
     def __init__(self, sink: Sink, votes: Votes) -> None:
         self.sink = sink
         self.votes = votes
         self.written = votes.written
         self.sees_syncs = False
-        self.syncing: dict[int, list[_Tally]] = {agent: [] for agent in votes.voters}
+        self.syncing: dict[int, list[Tally]] = {agent: [] for agent in votes.voters}
         self.without_power: set[int] = set()
         """Agents that have not come back since their power was cut."""
         self.unjudged: set[int] = set()
@@ -93,7 +95,7 @@ class DurableVotes:
         if have < self.votes.quorum:
             self.sink.add(
                 "decision/not-durable",
-                f"{self.sink.name(agent)} holds slot {slot} chosen at ballot {ballot[0]}.{ballot[1]} while {have} "
+                f"{self.sink.name(agent)} holds slot {slot} chosen at {show(ballot)} while {have} "
                 f"{'vote is' if have == 1 else 'votes are'} durable; a quorum is {self.votes.quorum}",
                 time_ns,
                 (agent,),

@@ -1,7 +1,10 @@
 """Learned once: chosen is for ever, so one life of a learner learns a slot once.
 
-A value that is learned again was lost in between: whoever asked for it then was told nothing, and a leader there took the
-slot for open. (Paxos Made Simple 2.3; a snapshot that covers the slot stands in for its value.)
+Rule
+----
+* decision/forgotten: what a learner holds chosen it does not lose (Paxos Made Simple 2.3). A value that is learned again was
+  lost in between: whoever asked for it then was told nothing, and a leader there took the slot for open. (A snapshot that
+  covers the slot stands in for its value.)
 
 Assumptions about the events
 ----------------------------
@@ -13,12 +16,10 @@ Does not judge what is lost and not learned again: it shows when others ask for 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.checkers.case import brief
-
-if TYPE_CHECKING:
-    from harness.checkers.online import Handler, Sink
+from harness.checkers.oracle import Handler, Sink
 
 
 class LearnedOnce:

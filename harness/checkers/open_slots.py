@@ -1,4 +1,9 @@
-"""Open slots: a leader has at most ``window`` slots in flight when it begins a new one.
+"""Open slots: how many a leader has in flight.
+
+Rule
+----
+* proposal/window: a new slot is begun only with fewer than ``window`` in flight (Paxos Made Simple 3: a leader may be alpha
+  commands ahead).
 
 Assumptions about the events
 ----------------------------
@@ -9,18 +14,15 @@ Assumptions about the events
 * ``leader`` tells the first slot that is the leader's own; those below are inherited, were open before, and may be more.
 
 Does not judge: how many inherited slots are in flight; classic proposers.
-
-Source: Paxos Made Simple, section 3 (a leader may be alpha commands ahead).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from harness.checkers.decisions import Decisions
+from harness.checkers.oracle import Handler, Sink
 from harness.record import Ballot
-
-if TYPE_CHECKING:
-    from harness.checkers.online import Decisions, Handler, Sink
 
 
 class OpenSlots:

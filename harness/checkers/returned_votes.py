@@ -1,5 +1,9 @@
 """What a recovery did not find is gone: no later life has it back.
 
+Rule
+----
+* vote/returned: a life has no vote or promise that the one before had neither recovered nor given.
+
 An acceptor's memory is what it recovered and what it did since (Part-Time Parliament 2.2, the ledger; Paxos Made Live 5.1).
 A record that a recovery cut off was never told to anybody. If it comes back behind records written over the cut, the log
 says something that was never true: a vote of before after one of now, a commit index that vouches for what is gone.
@@ -7,20 +11,20 @@ says something that was never true: a vote of before after one of now, a commit 
 Assumptions about the events
 ----------------------------
 * Only a world that sees syncs tells each vote and promise before it dies: without ``sync_begun`` nothing is judged.
-* ``online.Promises`` and ``online.Votes`` hear of ``recovered`` afterwards: they still hold what the life before had.
+* ``Promises`` and ``Votes`` hear of ``recovered`` afterwards: they still hold what the life before had.
 * An *older* vote or promise than that life had may come back (the newer one was not durable), and so may one in a slot that
   it took for cut (the checkpoint was not durable).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from harness.checkers.durable_votes import DurableVotes
+from harness.checkers.oracle import Handler, Sink, show
+from harness.checkers.promises import Promises
+from harness.checkers.votes import Votes
 from harness.record import Ballot
-
-if TYPE_CHECKING:
-    from harness.checkers.durable_votes import DurableVotes
-    from harness.checkers.online import Handler, Promises, Sink, Votes
 
 
 class ReturnedVotes:
@@ -44,13 +48,13 @@ class ReturnedVotes:
             return
         promised = self.promises.promise.get(agent)
         if promised is not None and ballot is not None and ballot > promised:
-            self._returned(agent, time_ns, ballot, None, f"a promise of {_show(ballot)}")
+            self._returned(agent, time_ns, ballot, None, f"a promise of {show(ballot)}")
             return
         had, floor = self.votes.latest[agent], self.votes.floor[agent]
         for at, voted in extra or ():
             vote = int(voted[0]), int(voted[1])
             if at > floor and (at not in had or had[at] < vote):
-                self._returned(agent, time_ns, vote, int(at), f"a vote at {_show(vote)} in slot {at}")
+                self._returned(agent, time_ns, vote, int(at), f"a vote at {show(vote)} in slot {at}")
                 return
 
     def _returned(self, agent: int, time_ns: int, ballot: Ballot, slot: int | None, what: str) -> None:
@@ -62,7 +66,3 @@ class ReturnedVotes:
             slot,
             ballot=ballot,
         )
-
-
-def _show(ballot: Ballot) -> str:
-    return f"ballot {ballot[0]}.{ballot[1]}"

@@ -21,7 +21,8 @@ from typing import Any
 import msgspec
 
 from harness.checkers import endgame
-from harness.checkers.online import Handler, OnlineOracles, ignore, in_turn
+from harness.checkers.online import OnlineOracles
+from harness.checkers.oracle import Handler, ignore, in_turn
 from harness.clients.open_loop import OpenLoop
 from harness.cluster_setup import AgentSpec, agent_specs, agents_playing, make_client_config, make_config, make_parts
 from harness.errors import HarnessFault

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness.checkers import online
 from harness.checkers.online import OnlineOracles
 from harness.record import Command
 
@@ -341,6 +344,20 @@ def test_a_violation_names_agents_and_values() -> None:
 def test_kinds_that_no_oracle_wants_are_ignored(trace: Trace) -> None:
     trace(0, "stale", None, 0, None, 2)
     assert trace.rules == []
+
+
+def test_the_table_of_rules_names_the_files_that_judge_them() -> None:
+    a_rule = r"(?:ballot|decision|promise|proposal|snapshot|vote)/[a-z0-9-]+"
+    entries = re.findall(r"^\* ``(\w+\.py)``(.*(?:\n  .*)*)", online.__doc__ or "", re.MULTILINE)
+    table = {name: set(re.findall(a_rule, entry)) for name, entry in entries}
+    judged: dict[str, set[str]] = {}
+    explained: dict[str, set[str]] = {}
+    for path in Path(online.__file__).parent.glob("*.py"):
+        docstring, _, source = path.read_text().partition("from __future__")
+        if "self.sink.add(" in source:
+            judged[path.name] = set(re.findall(f'"({a_rule})"', source))
+            explained[path.name] = set(re.findall(a_rule, docstring))
+    assert table == judged == explained
 
 
 def test_a_leader_that_tells_whose_promises_it_counted_is_held_to_them(trace: Trace) -> None:
