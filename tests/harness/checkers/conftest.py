@@ -1,4 +1,4 @@
-"""A small legal run of three replicas, written as a run directory, for tests to bend."""
+"""For tests to bend: a small legal run of three replicas, written as a run directory, and steps fed to the online oracles."""
 
 from __future__ import annotations
 
@@ -9,12 +9,17 @@ from typing import Any
 import pytest
 
 from harness.checkers.case import Case
+from harness.checkers.online import OnlineOracles
 from harness.record import AgentEvent, Command, FaultEvent, Operation, RecordedRun, RowWriter
 from nemesis.faults import Fault
 from nemesis.plan import Cluster, Plan
 
 MS = 1_000_000
 NODES = ("r0", "r1", "r2")
+
+X = (Command(1, 1, 1, "write", "k", "x"),)
+Y = (Command(2, 1, 1, "write", "k", "y"),)
+Z = (Command(3, 1, 1, "write", "k", "z"),)
 
 
 class RunBuilder:
@@ -131,6 +136,47 @@ def _write(path: Path, rows: list[Any]) -> None:
     writer = RowWriter(path)
     writer.write(rows)
     writer.close()
+
+
+class Trace:
+    """Feeds events in the order they are called; time is the number of the event."""
+
+    def __init__(self, voters: int = 3, window: int = 0) -> None:
+        self.oracles = OnlineOracles(frozenset(range(voters)), voters // 2 + 1, window=window)
+        self.time = 0
+        self.incarnation: dict[int, int] = {}
+
+    def __call__(
+        self, agent: int, kind: str, ballot: Any = None, slot: int = 0, value: Any = None, extra: Any = None
+    ) -> None:
+        self.time += 1
+        self.oracles.observe(agent, self.incarnation.get(agent, 0), self.time, kind, ballot, slot, value, extra)
+
+    def lead(self, ballot: tuple[int, int], *promisers: int, slot: int = 1, counted: list[int] | None = None) -> None:
+        self(ballot[1], "prepare", ballot, slot)
+        for agent in promisers:
+            self(agent, "promised", ballot)
+        self(ballot[1], "leader", ballot, slot, None, counted)
+
+    def vote(self, ballot: tuple[int, int], slot: int, value: Any, *voters: int) -> None:
+        for agent in voters:
+            self(agent, "accepted", ballot, slot, value)
+
+    def propose(self, ballot: tuple[int, int], slot: int, value: Any) -> None:
+        self(ballot[1], "propose", ballot, slot, value)
+
+    def restart(self, agent: int, promise: Any, votes: list[Any], floor: int = 0) -> None:
+        self.incarnation[agent] = self.incarnation.get(agent, 0) + 1
+        self(agent, "recovered", promise, floor, None, votes)
+
+    @property
+    def rules(self) -> list[str]:
+        return [violation.rule for violation in self.oracles.violations]
+
+
+@pytest.fixture
+def trace() -> Trace:
+    return Trace()
 
 
 @pytest.fixture
