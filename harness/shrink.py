@@ -24,7 +24,7 @@ import msgspec
 from harness.worlds.simulated.world import SimulatedWorld
 from nemesis.describe import describe
 from nemesis.draws import Draw, below, between, choice, sample, stream
-from nemesis.faults import Fault
+from nemesis.faults import ALL_CLIENTS, Fault
 from nemesis.plan import MILLISECOND, Plan, encode_plan, members
 from nemesis.port import Evidence
 from nemesis.triggers import WATCHABLE, ordinal
@@ -393,7 +393,7 @@ class Shrinker:
         for operations in (1, 3, 10, self.last.operations):
             if not workload.operations or operations < workload.operations:
                 yield f"operations {operations}", replace(plan, workload=replace(workload, operations=operations))
-        if plan.client_links_faulty:
+        if plan.client_links_faulty and all(fault.params.get("peer") != ALL_CLIENTS for fault in plan.faults):
             yield "clients' links", replace(plan, client_links_faulty=False)
 
     def _earlier(self) -> Iterator[Move]:

@@ -98,6 +98,8 @@ def problems(plan: Plan, members: list[tuple[str, str]], functions: Iterable[str
         yield "mutant.id: names no planted bug"
     for index, fault in enumerate(plan.faults):
         yield from _fault(f"faults[{index}]", fault, plan.duration_ns, members)
+        if fault.params.get("peer") == ALL_CLIENTS and not plan.client_links_faulty:
+            yield f"faults[{index}].params.peer: no fault touches the links of clients; set client_links_faulty to true"
 
 
 def is_name(text: str) -> bool:

@@ -60,8 +60,8 @@ _JITTER = ParameterSpec(5_000_000, 0, _LONGEST_NS, about="highest further delay,
 _UNSYNCED = ParameterSpec(
     "lost",
     choices=("lost", "torn", "garbled", "scattered", "kept"),
-    about="bytes not yet synced: all lost, a random prefix kept, a kept prefix with garbage after it, some of the writes or"
-    " sectors kept and others not, in any order, all kept",
+    about="bytes not yet synced: all lost; a random prefix kept; a kept prefix with garbage in it or after it; any of the"
+    " writes or sectors kept, the first ones or not; all kept",
 )
 ALL_CLIENTS = "clients"
 """As the peer of a link fault: the links to and from all clients."""
@@ -71,7 +71,8 @@ _LINKS: dict[str, ParameterSpec] = {
     ),
     "peer": ParameterSpec(
         "",
-        about="name of an agent, or `clients` (where faults touch their links): only messages between it and the target",
+        about="only messages between the target and this one: name of an agent, or `clients`, which needs"
+        " client_links_faulty in the plan",
     ),
 }
 _LIMIT = ParameterSpec(0, 0, 1_000_000, about="only the first so many messages, over all its links; 0 = no limit")

@@ -82,6 +82,10 @@ def test_a_plan_comes_back_as_it_was_written(tmp_path: Path) -> None:
             {"faults": [{"kind": "drop", "at_ns": 0, "duration_ns": 1, "params": {"peer": "x"}}]},
             r"params\.peer: no agent is named 'x'",
         ),
+        (
+            {"faults": [{"kind": "drop", "at_ns": 0, "duration_ns": 1, "params": {"peer": "clients"}}]},
+            r"faults\[0\]\.params\.peer: .* set client_links_faulty to true",
+        ),
         ({"faults": [{"kind": "kill", "at_ns": 0, "after_ns": 5}]}, r"faults\[0\]\.after_ns: counts from a trigger"),
         ({"faults": [{"kind": "kill", "trigger": "leader", "after_ns": -5}]}, r"after_ns: must not be negative"),
         ({"cluster": {"nodes": 0}}, "cluster.nodes: must be positive"),
