@@ -13,6 +13,9 @@ from harness.errors import UserError
 if TYPE_CHECKING:
     from harness.results import CheckResult
 
+_UNASKED = (None, "auto", "strict")
+"""What the options on histories hold as long as nobody asks for something."""
+
 
 def _models() -> list[str]:
     from harness.checkers.linearizability.models import MODELS
@@ -32,7 +35,9 @@ def _models() -> list[str]:
 @click.option(
     "--model", type=Name("model", _models), default="auto", show_default=True, help="What the operations should mean."
 )
-@click.option("--init", metavar="VALUE", help="First value of every key, as JSON; any: not known.  [default: nothing]")
+@click.option(
+    "--init", metavar="VALUE", help="First value of every key, as JSON or EDN; any: not known.  [default: nothing]"
+)
 @click.option("--key-field", metavar="FIELD", help="Field that holds the key; value: each value is [key value].")
 @click.option(
     "--fails",
@@ -59,10 +64,11 @@ def command(path: Path, as_json: bool, export: Path | None, **options: Any) -> i
     Histories: Jepsen's history.edn, the text of Jepsen's logs, or JSON lines (docs/native-history.schema.json); - is the
     standard input.
     """
-    if path.is_file() and path.name != "plan.json":
-        return _check_file(path, as_json, options)
-    if str(path) == "-" or path.is_fifo():
-        return _check_stream(path, as_json, options)
+    stream = str(path) == "-" or path.is_fifo()
+    if stream or (path.is_file() and path.name != "plan.json"):
+        if export is not None:
+            raise UserError(f"--export writes the history of a run; {path} is a history already")
+        return (_check_stream if stream else _check_file)(path, as_json, options)
     if path.suffix in (".edn", ".log", ".txt", ".json", ".jsonl") and not path.exists():
         raise UserError(f"no such file: {path}")
     from harness.commands.run import print_verdict, summary
@@ -70,6 +76,11 @@ def command(path: Path, as_json: bool, export: Path | None, **options: Any) -> i
     from harness.store import find_run
 
     directory = find_run(path)
+    unused = [f"--{name.replace('_', '-')}" for name, value in options.items() if value not in _UNASKED]
+    if unused:
+        raise UserError(
+            f"{', '.join(unused)}: only for the history of another tool; what a run means stands in its plan"
+        )
     if export is not None:
         _export(directory, export)
     warnings: list[str] = []

@@ -77,6 +77,8 @@ def command(path: Path, budget: int, out: Path | None, mutant: str | None, as_js
     )
     for sentence in result.sentences:
         click.echo(f"  {sentence}")
+    if not result.sentences:
+        click.echo("  no fault is needed: the load alone shows it")
     if not result.minimal:
         click.echo("the budget of replays ended: more may be left out with a larger --budget")
     for warning in warnings:

@@ -47,11 +47,15 @@ REPORTS_AT_MOST = 10
 )
 @click.option("--jobs", type=click.IntRange(1), default=None, help="Worker processes.  [default: one a core]")
 @click.option("--hang", type=Duration(), help="A schedule that takes longer is a finding.  [default: 60s]")
-@click.option("--nodes", type=click.IntRange(1, 15), help="Replicas, or acceptors.  [default: drawn, 3 or 5]")
-@click.option("--duration", type=Duration(), help="Load and faults of each schedule.  [default: drawn, 1s to 3s]")
+@click.option("--nodes", type=click.IntRange(1, 15), help="Replicas, or acceptors.  [default: drawn, mostly 3 or 5]")
+@click.option(
+    "--duration", type=Duration(), help="Load and faults of each schedule.  [default: drawn, mostly 1s to 3s]"
+)
 @click.option("--settle", type=Duration(), help="What each schedule may take to recover.  [default: 2s]")
 @click.option("--clients", type=click.IntRange(1, 10_000), help="Logical clients.  [default: drawn, 1 to 8]")
-@click.option("--rate", type=click.FloatRange(min=0), help="Operations a second intended.  [default: drawn, 50 to 400]")
+@click.option(
+    "--rate", type=click.FloatRange(min=0), help="Operations a second intended.  [default: drawn, mostly 15 to 400]"
+)
 @click.option("--keys", type=click.IntRange(1, 100_000), help="Keys of each kind.  [default: drawn, 1 to 5]")
 @click.option(
     "--lockstep",
@@ -221,7 +225,8 @@ def _print(result: CampaignResult) -> None:
     else:
         click.secho(f"? INCONCLUSIVE  {cut}{result.runs} schedules, no violation", fg="yellow", bold=True)
     click.echo(f"  {result.events:,} events, {result.commands:,} commands in {result.wall_s:.1f} s ({rate})")
-    click.echo(f"  {result.reruns} schedules were run twice: equal digests; digest of all: {result.digest}")
+    twice = "one schedule was" if result.reruns == 1 else f"{result.reruns} schedules were"
+    click.echo(f"  {twice} run twice: equal digests; digest of all: {result.digest}")
     for one in itertools.islice(result.clusters, 10):
         click.echo(f"  {one.count:5} × {one.rule}")
         click.echo(f"          first: seed {one.first.seed}, {one.first.strategy}: {one.first.sentence}")

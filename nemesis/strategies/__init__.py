@@ -52,7 +52,7 @@ STRATEGIES: dict[str, Strategy] = {
         ("coup", "who leads next and who elects it is drawn, again and again; each leader is heard by few", 0.08),
         ("legacy", "one alone knows what is chosen, tells part of it, and goes for good", 0.03),
         ("power_sweep", "one power cut at one append or sync of one agent, lost or torn", 0.05),
-        ("portfolio", "all of the above, by their weights", 0.0),
+        ("portfolio", "all of the above, by their weights, most plans with a blow at the first leader besides", 0.0),
         ("jepsen", "for comparison: one kind at a time, a fault every five election timeouts or slower", 0.0),
         ("jepsen_fixed", "for comparison: as jepsen, on one usual cluster with one usual load, a longer run", 0.0),
         ("takeover", "for the regression gate: only who leads is hit, and a successor has time to stand up", 0.0),

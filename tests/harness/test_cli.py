@@ -355,6 +355,17 @@ def test_check_and_report_of_a_run(call: Call, failed_run: Path) -> None:
     assert Path(ended.json["report"]).exists()
 
 
+def test_check_refuses_options_that_say_nothing_there(call: Call, failed_run: Path, tmp_path: Path) -> None:
+    ended = call("check", failed_run, "--model", "register", "--key-field", "key")
+    assert ended.code == 2
+    assert "--model, --key-field: only for the history of another tool" in ended.err
+    history = tmp_path / "history.edn"
+    history.write_text("{:type :invoke, :process 0, :f :read}\n", encoding="utf-8")
+    ended = call("check", history, "--export", tmp_path / "other.edn")
+    assert ended.code == 2
+    assert "is a history already" in ended.err
+
+
 def test_a_run_on_real_processes(call: Call, good: Path) -> None:
     ended = call("run", "--plan", good, "--json")
     told = ended.json

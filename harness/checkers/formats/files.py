@@ -21,6 +21,9 @@ from harness.results import CheckResult
 Format = Literal["auto", "native", "edn", "jepsen-log"]
 FORMATS = ("native", "edn", "jepsen-log")
 
+GZIP = b"\x1f\x8b"
+"""A compressed file begins with it."""
+
 LOOK_AT = 200
 """Events that are looked at to tell whether values bear keys; more, if nothing is asked in them (see ``begin``)."""
 _ASKING = frozenset({"read", "dequeue", "acquire", "release"})
@@ -92,7 +95,8 @@ def sniff(path: Path) -> Format:
                 return "jepsen-log"
     if other is None:
         raise FormatError(path, 1, f"the file is empty; expected a history ({', '.join(FORMATS)})")
-    raise FormatError(path, other[0], f"expected a history ({', '.join(FORMATS)}), found {other[1][:60]!r}")
+    packed = "; unpack it first: zcat FILE | torture check -" if other[1].startswith(GZIP) else ""
+    raise FormatError(path, other[0], f"expected a history ({', '.join(FORMATS)}), found {other[1][:60]!r}{packed}")
 
 
 def read_history(

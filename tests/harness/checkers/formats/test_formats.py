@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 from fractions import Fraction
@@ -181,6 +182,13 @@ def test_a_torn_last_operation_is_left_out_and_told(tmp_path: Path) -> None:
 def test_a_bad_line_is_told_with_its_number(tmp_path: Path, name: str, text: str, line: int, what: str) -> None:
     with pytest.raises(FormatError, match=f"line {line}: .*{what}"):
         read_history(write(tmp_path / name, text))
+
+
+def test_a_packed_history_is_named_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "history.edn.gz"
+    path.write_bytes(gzip.compress(EDN.encode()))
+    with pytest.raises(FormatError, match="unpack it first: zcat"):
+        read_history(path)
 
 
 def test_the_text_of_a_log(tmp_path: Path) -> None:
