@@ -45,8 +45,8 @@ def write_sample(target: Path) -> list[str]:
     """Write the sample into ``target``; returns warnings of the report."""
     target = target.resolve()
     with tempfile.TemporaryDirectory() as scratch, contextlib.chdir(scratch):
-        run = Path("sample")
-        run.mkdir()
+        run = Path("docs/sample")  # the page tells how to run its plan again, from where the code is
+        run.mkdir(parents=True)
         write_simulated_run(sample_plan(), run)
         write_environment(run, {"world": "simulated"})
         judge_run(run)
