@@ -96,8 +96,7 @@ def _landed(fault: Fault, targets: tuple[str, ...], evidence: dict[str, object])
     if any(key in evidence for key in _NOT_LANDED):
         return False
     if KINDS[fault.kind].device == "link":
-        met = evidence.get("messages")
-        return bool(met) if isinstance(met, int) else True
+        return all(evidence.get(count) != 0 for count in ("links", "messages"))
     away = evidence.get("already_down")
     if fault.kind != "power" and isinstance(away, list) and set(targets) <= set(away):
         return False

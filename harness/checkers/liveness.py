@@ -165,7 +165,7 @@ def _no_progress(case: Case, asked: dict[int, list[Call]], healed: int, bound: i
 
 def _too_late(case: Case, call: Call, deadline: int) -> bool:
     """Asked so late that its client would still wait for the answer."""
-    return call.call_ns > deadline - case.plan.timing.operation_timeout_ns
+    return call.call_ns > deadline - min(case.plan.timing.operation_timeout_ns, 2 * case.plan.settle_ns // 5)
 
 
 def _given_up_early(case: Case, healed: int, bound: int) -> set[tuple[int, int]]:

@@ -111,3 +111,11 @@ def test_a_link_of_an_agent_that_was_down_all_the_while_has_nothing_to_touch(
     assert result.verdict is verdict
     if verdict is Verdict.PASS:
         assert result.summary.startswith("1 of 2 faults landed, 1 had nothing left to touch")
+
+
+def test_a_link_fault_that_found_no_link_has_not_landed(builder: Any) -> None:
+    builder.with_faults(DROP)
+    begin_and_end(builder, "drop", {"links": 0}, {})
+    (fault,) = evidence.fault_results(builder.case())
+    assert not fault.landed
+    assert evidence.check(builder.case(), (fault,)).verdict is Verdict.INCONCLUSIVE
