@@ -217,7 +217,7 @@ def client_view(plan: Plan, parts: Parts) -> str:
         with time_limit(HANG_S):
             run = world.run()
             calls, _ = pair(world.history)
-            judged = check(to_history(calls), KeyValue(), steps=200_000)
+            judged = check(to_history(calls.values()), KeyValue(), steps=200_000)
     except Hang:
         return ""
     if judged.legal is False:

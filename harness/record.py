@@ -96,9 +96,10 @@ def client_name(process: object) -> str:
 
 
 class Command(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A client command as the decided logs hold it. ``(process, seq)`` is the operation of the history."""
+    """A client command as the decided logs hold it, with the names that it has in the system under test. ``(client, seq)`` is
+    ``(process, seq)`` of the history."""
 
-    process: int
+    client: int
     seq: int
     session: int
     f: str

@@ -222,7 +222,7 @@ class Reader:
         digest, skipped = _outcome(item)
         text = f"{item.agent} executes {_value(letter)} of slot {item.event.slot}"
         for place, command in enumerate(item.event.value or ()):
-            name = (item.agent, command.process, command.seq)
+            name = (item.agent, command.client, command.seq)
             if place in skipped:
                 text += f", skipping {command_text(command)} as executed before"
                 continue

@@ -232,7 +232,7 @@ def _slots(model: RunModel, violation: Violation) -> tuple[int, ...]:
     named = violation.details.get("operation")
     if isinstance(named, list | tuple) and len(named) == 2:
         wanted = tuple(named)
-        holds = [any((command.process, command.seq) == wanted for command in value) for value in model.values]
+        holds = [any((command.client, command.seq) == wanted for command in value) for value in model.values]
         for slot, value_id in zip(model.learned["slot"].tolist(), model.learned["value_id"].tolist(), strict=True):
             if holds[value_id] and slot not in found:
                 found.append(slot)

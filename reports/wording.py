@@ -112,7 +112,7 @@ def ballot_name(ballot: Sequence[int] | None) -> str:
 
 def command_text(command: Command) -> str:
     """``write k1 = v7 (client 3, operation 12)``: two commands never read alike."""
-    return f"{_asked(command)} (client {client_name(command.process)}, operation {command.seq})"
+    return f"{_asked(command)} (client {client_name(command.client)}, operation {command.seq})"
 
 
 def _asked(command: Command) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
-from harness.checkers.model import shown
+from harness.checkers.model import EFFECTS, KNOWN, LOCAL_READ, KeyValueModel, Outcome, shown
 from harness.checkers.roster import Roster, roster_of
 from harness.record import AgentEvent, Ballot, Command, FaultEvent, Operation, RecordedRun, client_name
 from harness.results import CheckResult, Verdict, Violation
@@ -22,11 +22,16 @@ from nemesis.plan import Plan
 
 Part = Literal["end", "history", "decided", "trace", "faults"]
 """``end``: what a run does when load and faults are over, so that all learners may catch up."""
+NOT_APPLIED = "past it"
+"""Why a command counts as skipped of which no learner told: its client executed this one or a later one before."""
 _LAST_NOTES = ("network", "simulated")
 """Kinds of the notes that a run writes when all else is done."""
 Value = tuple[Command, ...]
 Learner = tuple[str, int]
 """(agent name, incarnation)"""
+
+OperationName = tuple[int, int]
+"""(process, seq) of an operation, (client, seq) of the command that it asks for."""
 
 MOST_VIOLATIONS = 20
 """Violations a checker reports; more of the same help nobody. The number found is in its stats."""
@@ -54,13 +59,6 @@ class Call(msgspec.Struct, gc=False):
     seen: Any = None
     node: int = -1
     error: str | None = None
-
-    @property
-    def has_effect(self) -> bool:
-        """Acknowledged, and it changed the store (a compare-and-set that found another value did not)."""
-        return self.type == "ok" and (
-            self.f in ("write", "delete", "append") or (self.f == "cas" and self.applied is not False)
-        )
 
     @property
     def name(self) -> str:
@@ -92,12 +90,31 @@ class Chosen(msgspec.Struct, frozen=True, gc=False):
     ballot: Ballot | None
 
 
-class Execution(msgspec.Struct, frozen=True, gc=False):
-    """A command of the agreed log that was executed (not skipped by its session)."""
+class Entry(msgspec.Struct, frozen=True, gc=False):
+    """A command in its place of the agreed log, with all that is known of it there."""
 
     slot: int
     place: int
+    """In the slot's value."""
     command: Command
+    operation: OperationName
+    chosen: Chosen
+    """The value it is part of."""
+    call: Call | None
+    """The operation it stands for; None: no client asked for it."""
+    applied: tuple[Learner, AgentEvent] | None
+    """Who applied the slot first, with the row; None: nobody did."""
+    skip: str | None
+    """Why the session layer did not execute it, as who applied it tells; None: it was executed."""
+
+
+class Replay(msgspec.Struct, frozen=True):
+    """What the model says when the agreed log is replayed on it."""
+
+    outcomes: list[Outcome | None]
+    """What each of ``Case.executions`` must answer; None: no command of a client's operation."""
+    local: dict[int, Any]
+    """What a local read (by the index of its call) must tell: the value after the slot it names."""
 
 
 class Case:
@@ -146,13 +163,31 @@ class Case:
     @cached_property
     def calls(self) -> list[Call]:
         """Operations of clients in the order of their invocations."""
+        return list(self.call_of.values())
+
+    @cached_property
+    def call_of(self) -> dict[OperationName, Call]:
+        """(process, seq) -> its call, in the order of their invocations."""
         calls, problems = pair(self.operations)
         self.problems["history"].extend(problems)
         return calls
 
     @cached_property
-    def call_of(self) -> dict[tuple[int, int], Call]:
-        return {(call.process, call.seq): call for call in self.calls}
+    def acknowledged(self) -> dict[int, Call]:
+        """By their index, those that were answered and changed the store (a compare-and-set that found another value did
+        not)."""
+        return {
+            call.index: call
+            for call in self.calls
+            if call.type == "ok" and call.f in EFFECTS and (call.f != "cas" or call.applied is not False)
+        }
+
+    @cached_property
+    def local_reads(self) -> list[Call]:
+        """Those that were answered and tell of which slot, in the order of their invocations."""
+        return [
+            call for call in self.calls if call.f == LOCAL_READ and call.type == "ok" and isinstance(call.seen, int)
+        ]
 
     # The agents.
 
@@ -251,32 +286,64 @@ class Case:
         return missing
 
     @cached_property
-    def executions(self) -> list[Execution]:
-        """The agreed log as a list of commands, in order, without those that sessions skipped.
+    def entries(self) -> list[Entry]:
+        """The agreed log as a list of commands, in order.
 
         What was skipped is told by the first learner that applied the slot; where nobody did (the very end), a command
         whose session is past it counts as skipped.
         """
-        found: list[Execution] = []
-        past: dict[int, int] = {}
+        found: list[Entry] = []
+        # Client -> the last it had executed; seldom asked for.
+        past: dict[int, int] | None = None
+        call_of, applied_rows = self.call_of, self.applied_rows
         for slot, chosen in self.log.items():
-            rows = self.applied_rows.get(slot)
-            skips = skipped(rows[0][1]) if rows else None
+            rows = applied_rows.get(slot)
+            first = rows[0] if rows else None
+            if first is None and past is None:
+                past = _last_executed(found)
+            skips = _NOTHING_SKIPPED if first is None else skipped(first[1])
             for place, command in enumerate(chosen.value):
-                skip = place in skips if skips is not None else command.seq <= past.get(command.process, -1)
-                if not skip:
-                    found.append(Execution(slot, place, command))
-                    if command.seq > past.get(command.process, -1):
-                        past[command.process] = command.seq
+                operation = client, seq = command.client, command.seq
+                skip = skips.get(place) if skips else None
+                if past is not None and skip is None:
+                    last = past.get(client, -1)
+                    if first is None and seq <= last:
+                        skip = NOT_APPLIED
+                    past[client] = max(seq, last)
+                found.append(Entry(slot, place, command, operation, chosen, call_of.get(operation), first, skip))
         return found
 
     @cached_property
-    def execution_of(self) -> dict[tuple[int, int], Execution]:
-        """Where an operation was executed first."""
-        found: dict[tuple[int, int], Execution] = {}
-        for execution in self.executions:
-            found.setdefault((execution.command.process, execution.command.seq), execution)
+    def executions(self) -> list[Entry]:
+        """The entries without those that sessions skipped."""
+        return [entry for entry in self.entries if entry.skip is None]
+
+    @cached_property
+    def execution_of(self) -> dict[int, Entry]:
+        """Index of a call -> where it was executed first."""
+        found: dict[int, Entry] = {}
+        for entry in reversed(self.executions):
+            if entry.call is not None:
+                found[entry.call.index] = entry
         return found
+
+    @cached_property
+    def replay(self) -> Replay:
+        """The agreed log, replayed once for all who ask what it says."""
+        model = KeyValueModel()
+        replay = Replay([], {})
+        waiting = sorted(self.local_reads, key=lambda call: call.seen, reverse=True)
+        for entry in self.executions:
+            while waiting and waiting[-1].seen < entry.slot:
+                read = waiting.pop()
+                replay.local[read.index] = model.state.get(read.key)
+            command = entry.command
+            outcome = None
+            if command.f in KNOWN:
+                outcome = model.step(command.f, command.key, command.value, command.expected)
+            replay.outcomes.append(outcome)
+        replay.local.update((read.index, model.state.get(read.key)) for read in waiting)
+        return replay
 
     # Times.
 
@@ -349,47 +416,62 @@ class Case:
         return (begins[0], ends[-1]) if begins and ends else None
 
 
-def skipped(row: AgentEvent) -> dict[int, str]:
+def _last_executed(entries: Iterable[Entry]) -> dict[int, int]:
+    """Client -> the highest number of its commands that were executed."""
+    last: dict[int, int] = {}
+    for entry in entries:
+        client, seq = entry.command.client, entry.command.seq
+        if entry.skip is None and seq > last.get(client, -1):
+            last[client] = seq
+    return last
+
+
+def skipped(row: AgentEvent) -> Mapping[int, str]:
     """Place in the value -> why the session layer did not execute it, of an ``applied`` row."""
-    if not row.extra or not row.extra[1]:
-        return {}
-    return {int(place): str(reason) for place, reason in row.extra[1]}
+    extra = row.extra
+    if not extra or not extra[1]:
+        return _NOTHING_SKIPPED
+    return {int(place): str(reason) for place, reason in extra[1]}
 
 
-def pair(operations: Sequence[Operation]) -> tuple[list[Call], list[str]]:
-    """Calls by invocation, and what does not fit together (a fault of the record)."""
-    calls: list[Call] = []
-    open_calls: dict[tuple[int, int], Call] = {}
-    in_flight: dict[int, int] = {}
+_NOTHING_SKIPPED: Mapping[int, str] = {}
+
+
+def pair(operations: Sequence[Operation]) -> tuple[dict[OperationName, Call], list[str]]:
+    """(process, seq) -> its call, in the order of invocations; and what does not fit together (a fault of the record)."""
+    calls: dict[OperationName, Call] = {}
+    # Process -> what it invoked last, until something of that process completes; and what else is open.
+    in_flight: dict[int, Call] = {}
+    overtaken: dict[OperationName, Call] = {}
     problems: list[str] = []
-    known: set[tuple[int, int]] = set()
     for index, op in enumerate(operations):
-        name = (op.process, op.seq)
+        process, seq = op.process, op.seq
         if op.type == "invoke":
-            if name in known:
-                problems.append(f"history: operation {op.seq} of client {client_name(op.process)} is invoked twice")
+            call = Call(index, process, seq, op.f, op.key, op.value, op.time_ns, op.intended_ns or op.time_ns)
+            if calls.setdefault((process, seq), call) is not call:
+                problems.append(f"history: operation {seq} of client {client_name(process)} is invoked twice")
                 continue
-            if op.process in in_flight:
+            if process in in_flight:
+                other = in_flight[process]
+                overtaken[process, other.seq] = other
                 problems.append(
-                    f"history: client {client_name(op.process)} invokes operation {op.seq} while "
-                    f"{in_flight[op.process]} is in flight"
+                    f"history: client {client_name(process)} invokes operation {seq} while {other.seq} is in flight"
                 )
-            known.add(name)
-            in_flight[op.process] = op.seq
-            call = Call(index, op.process, op.seq, op.f, op.key, op.value, op.time_ns, op.intended_ns or op.time_ns)
-            calls.append(call)
-            open_calls[name] = call
+            in_flight[process] = call
             continue
-        opened = open_calls.pop(name, None)
-        in_flight.pop(op.process, None)
-        if opened is None:
-            problems.append(
-                f"history: operation {op.seq} of client {client_name(op.process)} completes but was not in flight"
-            )
-            continue
+        opened = in_flight.pop(process, None)
+        if opened is None or opened.seq != seq:
+            if opened is not None:
+                overtaken[process, opened.seq] = opened
+            opened = overtaken.pop((process, seq), None)
+            if opened is None:
+                problems.append(
+                    f"history: operation {seq} of client {client_name(process)} completes but was not in flight"
+                )
+                continue
         if op.time_ns < opened.call_ns:
             problems.append(
-                f"history: operation {op.seq} of client {client_name(op.process)} completes before its invocation"
+                f"history: operation {seq} of client {client_name(process)} completes before its invocation"
             )
         opened.type = op.type
         opened.result, opened.applied, opened.seen = op.value, op.applied, op.seen

@@ -66,10 +66,9 @@ def effects_before_causes(case: Case) -> Iterator[str]:
             time_ns, leader = proposed.get((row.ballot, row.slot), (0, "")) if row.kind == "accepted" else (0, "")
             if row.time_ns < time_ns:
                 yield f"{name} voted in slot {row.slot} {time_ns - row.time_ns} ns before {leader} proposed there"
-    called = {(call.process, call.seq): call for call in case.calls}
     for slot, chosen in case.log.items():
         for command in chosen.value:
-            call = called.get((command.process, command.seq))
+            call = case.call_of.get((command.client, command.seq))
             if call is not None and chosen.time_ns < call.call_ns:
                 early_ns = call.call_ns - chosen.time_ns
                 yield f"{chosen.learner[0]} learned {call.name} in slot {slot} {early_ns} ns before it was asked for"

@@ -40,14 +40,14 @@ def position_after(rows: list[AgentEvent]) -> int:
 
 def check(case: Case) -> CheckResult:
     violations: list[Violation] = []
-    acknowledged = [call for call in case.calls if call.has_effect]
+    acknowledged = case.acknowledged
     positions = final_positions(case)
     needed = case.roster.learner_majority
     covered = sorted(positions.values(), reverse=True)
     safe_slot = covered[needed - 1] if len(covered) >= needed else 0
     lost: list[tuple[Call, int]] = []
-    for call in acknowledged:
-        execution = case.execution_of.get((call.process, call.seq))
+    for index, call in acknowledged.items():
+        execution = case.execution_of.get(index)
         if execution is None:
             violations.append(_not_in_log(call))
         elif execution.slot > safe_slot:

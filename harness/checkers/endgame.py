@@ -15,11 +15,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from msgspec.structs import astuple
-
 from harness.checkers import durability, exactly_once, liveness, local_reads, sessions, validity, witness
 from harness.checkers.case import Case, Chosen, Learner, rule_of_problem
-from harness.record import AgentEvent, Command, FaultEvent, Operation, RecordedRun
+from harness.record import AgentEvent, FaultEvent, Operation, RecordedRun
 from harness.results import Violation
 from nemesis.plan import Plan
 
@@ -36,8 +34,8 @@ class Ledger:
         self.names = names
         self.learners = learners
         self.log: dict[int, Chosen] = {}
-        self.applied: dict[int, tuple[Learner, AgentEvent]] = {}
-        """Slot -> who applied it first."""
+        self.applied: dict[int, list[tuple[Learner, AgentEvent]]] = {}
+        """Slot -> who applied it first, as ``Case.applied_rows`` has it."""
         self.position: dict[int, tuple[int, int]] = {}
         """Agent -> (incarnation, slot its state covers)."""
         self.before_cut: dict[int, int] = {}
@@ -71,7 +69,8 @@ class Ledger:
     def on_applied(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
         self.position[agent] = (inc, slot)
         if slot not in self.applied:
-            self.applied[slot] = ((self.names[agent], inc), AgentEvent(time_ns, "applied", None, slot, value, extra))
+            row = AgentEvent(time_ns, "applied", None, slot, value, extra)
+            self.applied[slot] = [((self.names[agent], inc), row)]
 
     def on_installed(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
         self.position[agent] = (inc, slot)
@@ -117,8 +116,9 @@ def case_of(
     case.places = places
     case.positions_before_cut = {ledger.names[agent]: slot for agent, slot in ledger.before_cut.items()}
     case.floors_before_cut = {ledger.names[agent]: slot for agent, slot in ledger.floor_before_cut.items()}
-    case.log = {slot: _recorded(chosen) for slot, chosen in sorted(ledger.log.items())}
-    case.applied_rows = {slot: [first] for slot, first in ledger.applied.items()}
+    # The agents' own commands: those of a record bear the same names.
+    case.log = {slot: ledger.log[slot] for slot in sorted(ledger.log)}
+    case.applied_rows = ledger.applied
     case.trace = {
         (name, 0): [AgentEvent(time_ns, "leader") for time_ns, agent in ledger.leaders if ledger.names[agent] == name]
         for name in ledger.names.values()
@@ -128,12 +128,6 @@ def case_of(
         for agent, (inc, slot) in ledger.learner_positions()
     }
     return case
-
-
-def _recorded(chosen: Chosen) -> Chosen:
-    """The same with commands as a record holds them: the agents' own have the same fields in the same order."""
-    value = tuple([Command(*astuple(command)) for command in chosen.value])
-    return Chosen(value, chosen.learner, chosen.time_ns, chosen.ballot)
 
 
 def judge(case: Case) -> list[Violation]:

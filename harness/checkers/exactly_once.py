@@ -7,9 +7,10 @@ used before, so a new operation is swallowed).
 
 from __future__ import annotations
 
-from harness.checkers.case import Case, Learner, brief, conclude, skipped
+from collections.abc import Iterable
+
+from harness.checkers.case import NOT_APPLIED, Case, Entry, OperationName, brief, conclude, skipped
 from harness.checkers.model import KNOWN
-from harness.record import Command
 from harness.results import CheckResult, Violation
 
 NAME = "exactly-once"
@@ -20,40 +21,26 @@ Place = tuple[int, int]
 
 
 def check(case: Case) -> CheckResult:
-    places: dict[tuple[int, int], list[Place]] = {}
-    last_executed: dict[int, int] = {}
-    violations: list[Violation] = []
-    repeated = 0
-    for slot, chosen in case.log.items():
-        rows = case.applied_rows.get(slot, [])
-        skips = skipped(rows[0][1]) if rows else {}
-        for place, command in enumerate(chosen.value):
-            if command.f not in KNOWN:
-                continue
-            name = (command.process, command.seq)
-            seen = places.get(name)
-            if seen is None:
-                places[name] = [(slot, place)]
-            else:
-                repeated += 1
-                seen.append((slot, place))
-            if place not in skips:
-                if command.seq > last_executed.get(command.process, -1):
-                    last_executed[command.process] = command.seq
-            elif skips[place] == "duplicate" and last_executed.get(command.process, -1) < command.seq:
-                violations.append(_swallowed(slot, command, rows[0][0], rows[0][1].time_ns))
-    for name, where in places.items():
-        if len(where) > 1:
-            violation = _executed_twice(case, name, where)
-            if violation is not None:
-                violations.append(violation)
+    first: dict[OperationName, Entry] = {}
+    again: dict[OperationName, list[Place]] = {}
+    for entry in case.entries:
+        if entry.command.f in KNOWN:
+            before = first.setdefault(entry.operation, entry)
+            if before is not entry:
+                again.setdefault(entry.operation, [(before.slot, before.place)]).append((entry.slot, entry.place))
+    violations = list(_swallowed(case))
+    for operation, where in sorted(again.items(), key=lambda one: one[1]):
+        violation = _executed_twice(case, operation, where)
+        if violation is not None:
+            violations.append(violation)
     violations.sort(key=lambda violation: violation.time_ns)
-    summary = f"{len(places)} commands, {repeated} chosen again and skipped there"
-    stats = {"commands": len(places), "chosen_again": repeated}
+    repeated = sum(len(where) - 1 for where in again.values())
+    summary = f"{len(first)} commands, {repeated} chosen again and skipped there"
+    stats = {"commands": len(first), "chosen_again": repeated}
     return conclude(NAME, ABOUT, case, (), violations, summary, stats)
 
 
-def _executed_twice(case: Case, name: tuple[int, int], where: list[Place]) -> Violation | None:
+def _executed_twice(case: Case, operation: OperationName, where: list[Place]) -> Violation | None:
     """The first learner that executed a second time what was executed before."""
     executed_before: Place | None = None
     for slot, place in where:
@@ -76,21 +63,35 @@ def _executed_twice(case: Case, name: tuple[int, int], where: list[Place]) -> Vi
             key=command.key,
             agents=(learner[0],),
             values=(brief((command,)),),
-            details={"places": where, "operation": name},
+            details={"places": where, "operation": operation},
         )
     return None
 
 
-def _swallowed(slot: int, command: Command, learner: Learner, time_ns: int) -> Violation:
-    return Violation(
-        rule="exactly-once/swallowed",
-        sentence=(
-            f"slot {slot}: {learner[0]} skipped {brief((command,))} as a duplicate, "
-            f"but neither it nor a later one of that client was executed before"
-        ),
-        time_ns=time_ns,
-        slot=slot,
-        key=command.key,
-        agents=(learner[0],),
-        values=(brief((command,)),),
-    )
+def _swallowed(case: Case) -> Iterable[Violation]:
+    """Commands skipped as duplicates of nothing. Only clients of which anything was so skipped are looked at."""
+    last_executed = dict.fromkeys((entry.command.client for entry in case.entries if entry.skip == "duplicate"), -1)
+    if not last_executed:
+        return
+    for entry in case.entries:
+        command = entry.command
+        client, seq = command.client, command.seq
+        if client not in last_executed or command.f not in KNOWN:
+            continue
+        if entry.skip is None or entry.skip == NOT_APPLIED:
+            last_executed[client] = max(seq, last_executed[client])
+        elif entry.skip == "duplicate" and entry.applied is not None and last_executed[client] < seq:
+            (agent, _), row = entry.applied
+            text = brief((command,))
+            yield Violation(
+                rule="exactly-once/swallowed",
+                sentence=(
+                    f"slot {entry.slot}: {agent} skipped {text} as a duplicate, "
+                    f"but neither it nor a later one of that client was executed before"
+                ),
+                time_ns=row.time_ns,
+                slot=entry.slot,
+                key=command.key,
+                agents=(agent,),
+                values=(text,),
+            )

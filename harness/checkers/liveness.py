@@ -20,7 +20,7 @@ from harness.checkers.case import Call, Case, conclude
 from harness.checkers.durability import final_positions
 from harness.checkers.model import KNOWN
 from harness.checkers.roster import client_of
-from harness.record import client_name
+from harness.record import Operation, client_name
 from harness.results import CheckResult, Verdict, Violation
 
 NAME = "liveness"
@@ -41,14 +41,15 @@ def check(case: Case) -> CheckResult:
         return CheckResult(NAME, Verdict.INCONCLUSIVE, "the record does not tell when all was healed", about=ABOUT)
     bound = case.plan.settle_ns
     asked = _asked_after(case, healed)
+    timeouts = [row for row in case.operations if row.type == "info" and row.error == TIMED_OUT]
     violations = [
-        *_no_progress(case, asked, healed, bound),
+        *_no_progress(case, asked, timeouts, healed, bound),
         *_not_settled(case, healed, bound),
         *_not_converged(case, healed),
         *(
             (
                 *_gap(case),
-                *_given_up(case, healed),
+                *_given_up(case, timeouts, healed),
                 *_unsettled(case, healed),
                 *_apart(case, healed),
                 *_not_cut(case, healed),
@@ -103,15 +104,13 @@ def _unsettled(case: Case, healed: int) -> list[Violation]:
     ]
 
 
-def _given_up(case: Case, healed: int) -> list[Violation]:
+def _given_up(case: Case, timeouts: list[Operation], healed: int) -> list[Violation]:
     """An operation that ran into its timeout although leadership had time to settle before that: its client waited in vain, be
     it ever so well served otherwise. (One that was refused until then was told so.)"""
     settled = healed + SETTLED_TIMEOUTS * case.plan.timing.election_timeout_ns
-    ended = {
-        (row.process, row.seq): row.time_ns
-        for row in case.operations
-        if row.type == "info" and row.error == TIMED_OUT and row.time_ns > settled
-    }
+    ended = {(row.process, row.seq): row.time_ns for row in timeouts if row.time_ns > settled}
+    if not ended:
+        return []
     late = healed + case.plan.settle_ns
     vain = [one for one in case.calls if (one.process, one.seq) in ended and one.f in KNOWN and one.call_ns <= late]
     return [
@@ -128,10 +127,13 @@ def _given_up(case: Case, healed: int) -> list[Violation]:
 
 def _asked_after(case: Case, healed: int) -> dict[int, list[Call]]:
     asked: dict[int, list[Call]] = {}
+    asked_by: dict[int, list[Call]] = {}  # the same lists, by process
     for call in case.calls:
-        if call.f in KNOWN and call.call_ns >= healed:
-            client = case.places.get(call.process, client_of(call.process))
-            asked.setdefault(client, []).append(call)
+        if call.call_ns >= healed and call.f in KNOWN:
+            process = call.process
+            if process not in asked_by:
+                asked_by[process] = asked.setdefault(case.places.get(process, client_of(process)), [])
+            asked_by[process].append(call)
     return asked
 
 
@@ -143,8 +145,10 @@ def _first_answers(asked: dict[int, list[Call]], healed: int) -> dict[str, int |
     }
 
 
-def _no_progress(case: Case, asked: dict[int, list[Call]], healed: int, bound: int) -> Iterable[Violation]:
-    early = _given_up_early(case, healed, bound)
+def _no_progress(
+    case: Case, asked: dict[int, list[Call]], timeouts: list[Operation], healed: int, bound: int
+) -> Iterable[Violation]:
+    early = _given_up_early(case, timeouts, healed, bound)
     for _, calls in sorted(asked.items()):
         if any(call.type == "ok" and call.ret_ns is not None and call.ret_ns <= healed + bound for call in calls):
             continue
@@ -168,17 +172,13 @@ def _too_late(case: Case, call: Call, deadline: int) -> bool:
     return call.call_ns > deadline - min(case.plan.timing.operation_timeout_ns, 2 * case.plan.settle_ns // 5)
 
 
-def _given_up_early(case: Case, healed: int, bound: int) -> set[tuple[int, int]]:
+def _given_up_early(case: Case, timeouts: list[Operation], healed: int, bound: int) -> set[tuple[int, int]]:
     """(process, seq) of what was given up while the leadership still settled: in virtual time, where the load is small, its
     client may not ask again, and what it asked tells nothing."""
     settled = healed + min(SETTLED_TIMEOUTS * case.plan.timing.election_timeout_ns, bound // 2)
     if not case.deterministic:
         return set()
-    return {
-        (row.process, row.seq)
-        for row in case.operations
-        if row.type == "info" and row.error == TIMED_OUT and row.time_ns < settled
-    }
+    return {(row.process, row.seq) for row in timeouts if row.time_ns < settled}
 
 
 def _who(calls: list[Call], told_apart: bool) -> str:
@@ -260,12 +260,18 @@ def _grows(case: Case, name: str, floor: int, slot: int) -> Violation:
     )
 
 
+def _highest_acknowledged(case: Case) -> int:
+    """The highest slot that was the first to execute an operation which was answered; 0: none."""
+    for entry in reversed(case.executions):
+        call = entry.call
+        if call is not None and call.type == "ok" and case.execution_of[call.index] is entry:
+            return entry.slot
+    return 0
+
+
 def _not_converged(case: Case, healed: int) -> Iterable[Violation]:
-    target = max((slot for slot, chosen in case.log.items() if chosen.time_ns <= healed), default=0)
-    for call in case.calls:
-        execution = case.execution_of.get((call.process, call.seq)) if call.type == "ok" else None
-        if execution is not None and execution.slot > target:
-            target = execution.slot
+    chosen_before = next((slot for slot in reversed(case.log) if case.log[slot].time_ns <= healed), 0)
+    target = max(chosen_before, _highest_acknowledged(case))
     excused = {name for event in case.faults if event.kind == "corrupt" for name in event.targets}
     positions = final_positions(case)
     for name in case.roster.learner_names:

@@ -12,17 +12,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from harness.checkers.case import Call, Case, conclude
-from harness.checkers.model import KNOWN, KeyValueModel, shown
+from harness.checkers.model import shown
 from harness.results import CheckResult, Violation
 
 NAME = "local-reads"
 ABOUT = "A local read tells a state the agreed log went through, never one older than its client saw before."
-LOCAL_READ = "local-read"
 
 
 def check(case: Case) -> CheckResult:
     assert case.holes is not None  # reading them notes the problems of the record
-    reads = [call for call in case.calls if call.f == LOCAL_READ and call.type == "ok" and isinstance(call.seen, int)]
+    reads = case.local_reads
     violations = sorted([*_sinking(reads), *_differing(case, reads)], key=lambda violation: violation.time_ns)
     summary = f"{len(reads)} local reads tell states of the agreed log, none older than one read before"
     return conclude(NAME, ABOUT, case, ("decided", "history"), violations, summary, {"reads": len(reads)})
@@ -46,17 +45,9 @@ def _sinking(reads: Iterable[Call]) -> Iterable[Violation]:
 
 
 def _differing(case: Case, reads: list[Call]) -> Iterable[Violation]:
-    """Replay the log once, and look at each read when its slot has been reached."""
-    model = KeyValueModel()
-    executions = iter(case.executions)
-    upcoming = next(executions, None)
+    """In the order of the slots they tell."""
     for call in sorted(reads, key=lambda call: call.seen):
-        while upcoming is not None and upcoming.slot <= call.seen:
-            command = upcoming.command
-            if command.f in KNOWN:
-                model.step(command.f, command.key, command.value, command.expected)
-            upcoming = next(executions, None)
-        expected = model.step("read", call.key, None, None).value
+        expected = case.replay.local[call.index]
         if call.result != expected:
             yield Violation(
                 rule="local-reads/value-differs",

@@ -24,15 +24,24 @@ import msgspec
 EFFECTS = frozenset({"write", "cas", "delete", "append"})
 QUERIES = frozenset({"read"})
 KNOWN = EFFECTS | QUERIES
+LOCAL_READ = "local-read"
+"""No command: one learner answers it from what it holds."""
 LIST_BOUND = 1000
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False):
-    """What a command must answer. ``applied`` is None for everything but compare-and-set."""
+    """What a command must answer; a write, for one, nothing that could differ."""
 
     value: Any = None
+    """Of a read."""
     applied: bool | None = None
+    """Of a compare-and-set."""
     seen: Any = None
+    """The value that a compare-and-set found, the length after an append."""
+
+
+_DONE = Outcome()
+"""Of what answers nothing that could differ."""
 
 
 class KeyValueModel:
@@ -45,23 +54,23 @@ class KeyValueModel:
         """Execute and answer. ValueError if ``f`` is not of the model."""
         found = self.state.get(key)
         if f == "read":
-            return Outcome(value=found)
+            return Outcome(found)
         if f == "write":
             self.state[key] = value
-            return Outcome(value=value)
+            return _DONE
         if f == "cas":
             if found == expected:
                 self.state[key] = value
-                return Outcome(applied=True, seen=found)
-            return Outcome(applied=False, seen=found)
+                return Outcome(None, True, found)
+            return Outcome(None, False, found)
         if f == "delete":
             self.state[key] = {"tombstone": value}
-            return Outcome(value=value)
+            return _DONE
         if f == "append":
             # A new list: the old one may be a value of the record, or an answer given.
             items = [*found[1 - LIST_BOUND :], value] if isinstance(found, list) else [value]
             self.state[key] = items
-            return Outcome(value=value, seen=len(items))
+            return Outcome(None, None, len(items))
         raise ValueError(f"the model of the store knows no function {f!r}; it knows {', '.join(sorted(KNOWN))}")
 
 

@@ -11,8 +11,8 @@ Source: Ongaro's thesis, section 6.3.
 
 from __future__ import annotations
 
-from harness.checkers.case import Case, conclude, skipped
-from harness.record import Command
+from harness.checkers.case import Case, Learner, conclude
+from harness.record import AgentEvent, Command
 from harness.results import CheckResult, Violation
 
 NAME = "sessions"
@@ -22,15 +22,14 @@ ABOUT = (
 
 
 class _Uses:
-    """When each client's session was used last, as a running number of commands of the log."""
+    """When each client's session was used last, as the position of a command in the log."""
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self.now = 0
         self.named: dict[int, int] = {}
-        """Client -> number of its last command, executed or not."""
+        """Client -> position of its last command, executed or not."""
         self.executed: dict[int, int] = {}
-        """Client -> number of its last command that was executed."""
+        """Client -> position of its last command that was executed."""
 
     def lasts(self, client: int) -> bool:
         """Surely its session is there: too few others were named since its last command was executed."""
@@ -49,72 +48,66 @@ class _Uses:
 
 def check(case: Case) -> CheckResult:
     uses = _Uses(case.plan.limits.max_sessions)
-    executed = uses.executed
+    named, executed = uses.named, uses.executed
     opened: dict[int, list[int]] = {}
     session_of: dict[int, int] = {}
     violations: list[Violation] = []
-    for slot, chosen in case.log.items():
-        rows = case.applied_rows.get(slot)
-        if not rows:
+    for now, entry in enumerate(case.entries):
+        if entry.applied is None:
             continue
-        (agent, _), row = rows[0]
-        skips = skipped(row)
-        for place, command in enumerate(chosen.value):
-            client = command.process
-            uses.now += 1
-            why = skips.get(place)
-            if command.f == "open":
-                if why is None:
-                    if uses.lasts(client):
-                        violations.append(
-                            _opened_twice(command, agent, slot, opened.get(client, [slot])[-1], row.time_ns)
-                        )
-                    opened.setdefault(client, []).append(slot)
-                    session_of.pop(client, None)
-            elif why is None:
-                if len(executed) > uses.most and uses.is_gone(client):
-                    violations.append(_outlived(command, agent, slot, uses.most, row.time_ns))
-                session_of[client] = command.session
-            elif why == "expired" and uses.lasts(client):
-                only = client not in session_of and len(opened.get(client, ())) == 1
-                if only or session_of.get(client) == command.session:
-                    violations.append(_expired_early(command, agent, slot, uses.most, row.time_ns))
-            uses.named[client] = uses.now
+        command, why = entry.command, entry.skip
+        client = command.client
+        if command.f == "open":
             if why is None:
-                executed[client] = uses.now
+                if uses.lasts(client):
+                    before = opened.get(client, [entry.slot])[-1]
+                    violations.append(_opened_twice(command, entry.slot, before, *entry.applied))
+                opened.setdefault(client, []).append(entry.slot)
+                session_of.pop(client, None)
+        elif why is None:
+            if len(executed) > uses.most and uses.is_gone(client):
+                violations.append(_outlived(command, entry.slot, uses.most, *entry.applied))
+            session_of[client] = command.session
+        elif why == "expired" and uses.lasts(client):
+            only = client not in session_of and len(opened.get(client, ())) == 1
+            if only or session_of.get(client) == command.session:
+                violations.append(_expired_early(command, entry.slot, uses.most, *entry.applied))
+        named[client] = now
+        if why is None:
+            executed[client] = now
     summary = f"{len(opened)} sessions lasted as long as they had to"
     return conclude(NAME, ABOUT, case, ("decided",), violations, summary, {"sessions": len(opened)})
 
 
-def _opened_twice(command: Command, agent: str, slot: int, before: int, time_ns: int) -> Violation:
+def _opened_twice(command: Command, slot: int, before: int, learner: Learner, row: AgentEvent) -> Violation:
     return Violation(
         rule="sessions/opened-twice",
-        sentence=f"slot {slot}: {agent} opened another session for client {command.process}, whose session of slot {before} "
-        "must still be there",
-        time_ns=time_ns,
+        sentence=f"slot {slot}: {learner[0]} opened another session for client {command.client}, whose session of slot "
+        f"{before} must still be there",
+        time_ns=row.time_ns,
         slot=slot,
-        agents=(agent,),
+        agents=(learner[0],),
     )
 
 
-def _expired_early(command: Command, agent: str, slot: int, most: int, time_ns: int) -> Violation:
+def _expired_early(command: Command, slot: int, most: int, learner: Learner, row: AgentEvent) -> Violation:
     return Violation(
         rule="sessions/expired-early",
-        sentence=f"slot {slot}: {agent} turned operation {command.seq} of client {command.process} away as expired, though "
+        sentence=f"slot {slot}: {learner[0]} turned operation {command.seq} of client {command.client} away as expired, though "
         f"fewer than {most} other sessions were used since its last one",
-        time_ns=time_ns,
+        time_ns=row.time_ns,
         slot=slot,
-        agents=(agent,),
+        agents=(learner[0],),
     )
 
 
-def _outlived(command: Command, agent: str, slot: int, most: int, time_ns: int) -> Violation:
+def _outlived(command: Command, slot: int, most: int, learner: Learner, row: AgentEvent) -> Violation:
     return Violation(
         rule="sessions/outlived",
-        sentence=f"slot {slot}: {agent} executed operation {command.seq} of client {command.process}, though {most} other "
+        sentence=f"slot {slot}: {learner[0]} executed operation {command.seq} of client {command.client}, though {most} other "
         "sessions were used since its last one: its own must be gone",
-        time_ns=time_ns,
+        time_ns=row.time_ns,
         slot=slot,
         key=command.key,
-        agents=(agent,),
+        agents=(learner[0],),
     )

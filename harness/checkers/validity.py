@@ -6,7 +6,7 @@ Needs the whole history: a command that nobody asked for and a lost row of the h
 
 from __future__ import annotations
 
-from harness.checkers.case import Call, Case, Chosen, brief, conclude
+from harness.checkers.case import Call, Case, Chosen, Entry, brief, conclude
 from harness.checkers.model import KNOWN, shown
 from harness.record import Command
 from harness.results import CheckResult, Violation
@@ -16,31 +16,31 @@ ABOUT = "Only commands that a client requested are chosen, unaltered, and not be
 
 
 def check(case: Case) -> CheckResult:
-    violations: list[Violation] = []
     commands = 0
     most = case.plan.limits.batch_commands
+    # With the slot, and the place of the command in it.
+    broken: list[tuple[int, int, Violation]] = []
     for slot, chosen in case.log.items():
         if len(chosen.value) > most:
-            violations.append(_too_long(slot, chosen, most))
-        for command in chosen.value:
-            if command.f not in KNOWN:
-                continue
-            commands += 1
-            broken = _judge(case.call_of.get((command.process, command.seq)), command, chosen.time_ns)
-            if broken is not None:
-                violations.append(_violation(slot, chosen, command, *broken))
+            broken.append((slot, -1, _too_long(slot, chosen, most)))
+    for entry in case.entries:
+        command, call = entry.command, entry.call
+        if command.f not in KNOWN:
+            continue
+        commands += 1
+        if call is None or not asks_for(call, command) or entry.chosen.time_ns < call.call_ns:
+            broken.append((entry.slot, entry.place, _violation(entry, *_why(call, command, entry.chosen.time_ns))))
+    violations = [violation for _, _, violation in sorted(broken, key=lambda one: one[:2])]
     summary = f"{commands} chosen commands were all requested before, as they were"
     return conclude(NAME, ABOUT, case, ("history",), violations, summary, {"commands": commands})
 
 
-def _judge(call: Call | None, command: Command, chosen_ns: int) -> tuple[str, str] | None:
+def _why(call: Call | None, command: Command, chosen_ns: int) -> tuple[str, str]:
     if call is None:
         return "not-requested", "no client asked for it"
     if not asks_for(call, command):
         return "altered", f"the client asked for {call.f} {call.key} {shown(call.value)}"
-    if chosen_ns < call.call_ns:
-        return "too-early", f"it was asked for only {(call.call_ns - chosen_ns) / 1e6:.3f} ms later"
-    return None
+    return "too-early", f"it was asked for only {(call.call_ns - chosen_ns) / 1e6:.3f} ms later"
 
 
 def asks_for(call: Call, command: Command) -> bool:
@@ -52,15 +52,16 @@ def asks_for(call: Call, command: Command) -> bool:
     return bool(call.value == command.value)
 
 
-def _violation(slot: int, chosen: Chosen, command: Command, rule: str, why: str) -> Violation:
+def _violation(entry: Entry, rule: str, why: str) -> Violation:
+    text = brief((entry.command,))
     return Violation(
         rule=f"validity/{rule}",
-        sentence=f"slot {slot}: {brief((command,))} was chosen, but {why}",
-        time_ns=chosen.time_ns,
-        slot=slot,
-        key=command.key,
-        agents=(chosen.learner[0],),
-        values=(brief((command,)),),
+        sentence=f"slot {entry.slot}: {text} was chosen, but {why}",
+        time_ns=entry.chosen.time_ns,
+        slot=entry.slot,
+        key=entry.command.key,
+        agents=(entry.chosen.learner[0],),
+        values=(text,),
     )
 
 

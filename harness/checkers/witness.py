@@ -7,8 +7,8 @@ linearizability; a failure means that the log is no legal order (the black-box c
 
 from __future__ import annotations
 
-from harness.checkers.case import Call, Case, Execution, conclude
-from harness.checkers.model import KNOWN, KeyValueModel, difference
+from harness.checkers.case import Call, Case, Entry, conclude
+from harness.checkers.model import KNOWN, difference
 from harness.results import CheckResult, Violation
 
 NAME = "witness"
@@ -19,7 +19,7 @@ def check(case: Case) -> CheckResult:
     assert case.holes is not None  # reading them notes the problems of the record
     violations = [*_missing(case), *_replay(case)]
     violations.sort(key=lambda violation: violation.time_ns)
-    stats = {"executed": len(case.executions), "answers": sum(call.type == "ok" for call in case.calls)}
+    stats = {"executed": len(case.executions), "answers": len([call for call in case.calls if call.type == "ok"])}
     summary = f"{stats['answers']} answers equal the replay of {stats['executed']} commands, in real-time order"
     return conclude(NAME, ABOUT, case, ("decided", "history"), violations, summary, stats)
 
@@ -27,11 +27,12 @@ def check(case: Case) -> CheckResult:
 def _missing(case: Case) -> list[Violation]:
     """Answers to operations that no slot executed (acknowledged writes are durability's), and failures that took place."""
     found: list[Violation] = []
+    execution_of = case.execution_of
     for call in case.calls:
-        if call.f not in KNOWN or call.type == "info":
+        if call.f not in KNOWN:
             continue
-        execution = case.execution_of.get((call.process, call.seq))
-        if call.type == "ok" and execution is None and not call.has_effect:
+        execution = execution_of.get(call.index)
+        if call.type == "ok" and execution is None and call.index not in case.acknowledged:
             found.append(_violation("answer-without-slot", f"{call.name} was answered, but no slot executed it", call))
         elif call.type == "fail" and execution is not None:
             found.append(
@@ -47,16 +48,11 @@ def _missing(case: Case) -> list[Violation]:
 
 def _replay(case: Case) -> list[Violation]:
     found: list[Violation] = []
-    model = KeyValueModel()
     latest: Call | None = None
     latest_slot = 0
-    for execution in case.executions:
-        command = execution.command
-        if command.f not in KNOWN:
-            continue
-        outcome = model.step(command.f, command.key, command.value, command.expected)
-        call = case.call_of.get((command.process, command.seq))
-        if call is None:
+    for execution, outcome in zip(case.executions, case.replay.outcomes, strict=True):
+        call = execution.call
+        if call is None or outcome is None:
             continue
         if call.type == "ok":
             differs = difference(call.f, call.result, call.applied, call.seen, outcome)
@@ -71,7 +67,7 @@ def _replay(case: Case) -> list[Violation]:
     return found
 
 
-def _violation(rule: str, sentence: str, call: Call, execution: Execution | None = None) -> Violation:
+def _violation(rule: str, sentence: str, call: Call, execution: Entry | None = None) -> Violation:
     return Violation(
         rule=f"witness/{rule}",
         sentence=sentence,
@@ -82,7 +78,7 @@ def _violation(rule: str, sentence: str, call: Call, execution: Execution | None
     )
 
 
-def _order(early: Call, execution: Execution, late: Call, late_slot: int) -> Violation:
+def _order(early: Call, execution: Entry, late: Call, late_slot: int) -> Violation:
     assert early.ret_ns is not None
     return Violation(
         rule="witness/real-time-order",

@@ -181,7 +181,7 @@ def _operation(operation: dict[str, Any]) -> str:
 
 def _export(directory: Path, target: Path) -> None:
     from harness.checkers.formats.export import write_edn, write_native
-    from harness.checkers.local_reads import LOCAL_READ
+    from harness.checkers.model import LOCAL_READ
     from harness.record import RecordedRun
 
     # Local reads may be old by design: a checker of linearizability has no use for them.

@@ -83,7 +83,7 @@ class RunBuilder:
     def complete(self, command: Command, type_: str = "ok", **fields: Any) -> None:
         value = fields.pop("value", command.value)
         self.history.append(
-            Operation(type_, self.tick(), command.process, command.seq, command.f, command.key, value, **fields)  # type: ignore[arg-type]
+            Operation(type_, self.tick(), command.client, command.seq, command.f, command.key, value, **fields)  # type: ignore[arg-type]
         )
 
     def operate(self, process: int, f: str, key: str, asked: Any = None, **answer: Any) -> Command:
