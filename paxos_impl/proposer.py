@@ -397,13 +397,28 @@ class Proposer(Election):
             self.chosen_above.remove(self.commit)
 
     def on_truncated(self, source: int, message: Truncated) -> None:
-        """An acceptor outside the phase-1 quorum has cut slots this leader proposed in: they were chosen, perhaps under a
-        higher ballot with another value. Only a new phase 1 above them is safe. Slots known chosen here need nothing: an
-        Accept came late, or twice."""
+        """An acceptor has cut slots this leader proposed in: they were chosen, perhaps under a higher ballot with another
+        value. Who must apply them needs their values, and only a new phase 1 above them is safe; a proposer that lives alone
+        leaves them to the learners. Slots known chosen here need nothing: an Accept came late, or twice."""
         if self.state != LEADING or message.ballot != self.ballot or message.floor <= self.commit:
             return
         self.on_floor(source, message.floor)
-        self.step_down(f"node {source} has cut its log up to slot {message.floor}")
+        if self.household.learned() is None:
+            self.pass_over(message.floor)
+        else:
+            self.step_down(f"node {source} has cut its log up to slot {message.floor}")
+
+    def pass_over(self, floor: int) -> None:
+        """Slots up to ``floor`` are chosen, whatever this leader asks for in them: it asks no more, and claims no value there.
+        (With slow acceptors the learners are often first to know. If it gave up for that, so would every leader after it.)"""
+        for slot in [slot for slot in self.proposals if slot <= floor]:
+            self.release(self.proposals.pop(slot).value)
+        while self.inherited and self.inherited[0][0] <= floor:
+            self.inherited.popleft()
+        self.chosen_above = {slot for slot in self.chosen_above if slot > floor}
+        self.next_slot = max(self.next_slot, floor + 1)
+        self.commit = floor
+        self.advance_commit()
 
     # -- retransmission -----------------------------------------------------------------------------------------------
 
@@ -455,6 +470,8 @@ class Proposer(Election):
         if source in self.config.learners and message.durable > self.learner_durable.get(source, 0):
             self.learner_durable[source] = message.durable
             self.stable = max(self.stable, self.stable_slot())
+            if self.state == LEADING and self.stable > self.commit and self.household.learned() is None:
+                self.pass_over(self.stable)
             for slot in [slot for slot in self.decided if slot <= self.stable]:
                 del self.decided[slot]
 

@@ -593,6 +593,23 @@ class WaitsForWhatIsGone(Proposer):
 
 
 @mutant(
+    "P50",
+    "a leader gives up when the learners know more than it does: so does every one after it",
+    rule="slots that learners have in durable snapshots are left to them",
+    paper="Paxos Made Simple, 3",
+    breaks="P",
+    source="this project's own Paxos (docs/track-record.md)",
+    oracle="liveness",
+    seen_in="slow acceptors, a snapshot after every few slots",
+    difficulty="deep",
+    deployments=("classic",),
+)
+class GivesUpForWhatLearnersKnow(Proposer):
+    def pass_over(self, floor: int) -> None:
+        self.step_down(f"slots up to {floor} are decided")
+
+
+@mutant(
     "PQ2",
     "of equal ballots the vote told last is adopted",
     rule="P2c: the value of the highest-ballot vote",

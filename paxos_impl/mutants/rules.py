@@ -14,8 +14,8 @@ RULE_METHODS: dict[str, tuple[str, ...]] = {
         "must_yield", "step_down", "follow", "known_prefix", "first_slot_to_prepare", "counts_promise", "promise_quorum",
         "heed_floors", "inherit", "top_slot", "slots_to_close", "value_to_propose", "on_floor", "is_full", "is_in_progress",
         "refuse", "next_batch", "counts_accepted", "slots_acknowledged", "is_chosen", "release", "learn_chosen",
-        "advance_commit", "commit_index", "on_truncated", "retransmit", "value_to_retransmit", "stable_slot", "note_stable",
-        "on_catch_up", "waits_in_vain", "on_stepped_down",
+        "advance_commit", "commit_index", "on_truncated", "pass_over", "retransmit", "value_to_retransmit", "stable_slot",
+        "note_stable", "on_catch_up", "waits_in_vain", "on_stepped_down",
     ),
     "promise_book": ("add", "complete", "told"),
     "learner": (

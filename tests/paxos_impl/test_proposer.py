@@ -13,6 +13,7 @@ from paxos_impl.messages import (
     MALFORMED,
     Accept,
     Command,
+    HeartbeatReply,
     PastVote,
     Prepare,
     PreVote,
@@ -161,6 +162,33 @@ def test_a_leader_that_proposes_in_a_slot_cut_elsewhere_starts_phase_1_anew(hand
     proposer, learner = cluster.agent(0).proposer, cluster.agent(0).learner
     assert proposer.state == "following"
     assert (learner.known_commit, learner.commit_source) == (40, 2)
+
+
+@pytest.mark.parametrize("told_by", ["acceptor", "learners"])
+def test_a_proposer_that_lives_alone_leaves_slots_that_are_cut_to_the_learners(
+    hand_cluster: Any, client: int, told_by: str
+) -> None:
+    cluster = hand_cluster(Cluster(deployment="classic", proposers=1, acceptors=3, learners=1))
+    cluster.start()
+    cluster.elect(0)
+    cluster.quiet()
+    proposer = cluster.agent(0)
+    first = proposer.next_slot
+    for number in range(3):
+        cluster.request(0, Command(client + number, 0, 0, "open", ""))
+        cluster.lose(kind=Accept)
+    assert list(proposer.proposals) == [first, first + 1, first + 2]
+    told = {
+        "acceptor": (2, 1, 0, Truncated(proposer.ballot, first + 1)),
+        "learners": (4, 1, 0, HeartbeatReply(proposer.ballot, proposer.beat, first + 1, first + 1)),
+    }
+    cluster.inject(told[told_by])
+    assert proposer.state == "leading"
+    assert list(proposer.proposals) == [first + 2] and proposer.commit == first + 1
+    assert set(proposer.in_progress) == {client + 2}  # what the others asked for may be asked again
+    assert not set(proposer.decided) & {first, first + 1}  # whose values they are it cannot tell
+    cluster.inject((2, 1, 0, Truncated(proposer.ballot, first + 9)))
+    assert proposer.next_slot == first + 10 and not proposer.proposals
 
 
 @pytest.mark.parametrize(("f", "value"), [("sum", "1"), ("write", {"a": "b"})])
