@@ -58,8 +58,8 @@ nightly: $(STAMP) ## every recorded planted bug again, deep ones too, and 110,00
 	@$(BIN)/torture simulate --runs 10000 --jobs $(JOBS) --seed "$$(date +%s)"
 	@$(BIN)/torture simulate --runs 100000 --jobs $(JOBS) --seed "$$(date +%s)" $(SHORT)
 
-power: $(STAMP) ## events to a kill: the portfolio against a Jepsen-style nemesis (about an hour)
-	@$(BIN)/torture matrix --power --write --budget 200 --trials 5 --jobs $(JOBS) --state store/power.jsonl
+power: $(STAMP) ## events to a kill: the portfolio against a Jepsen-style nemesis, two ways (about two hours)
+	@$(BIN)/torture matrix --power --write --budget 100 --trials 2 --jobs $(JOBS) --state store/power.jsonl
 
 clean: ## remove the virtual environment and caches; runs in store/ stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
