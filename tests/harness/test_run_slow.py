@@ -92,9 +92,14 @@ def promise_not_logged() -> Iterator[Plan]:
 
 
 def answers_before_sync() -> Iterator[Plan]:
-    """The power goes when a promise has made a leader and is not synced yet."""
-    slow = Fault("slow_sync", "others", trigger="first prepare", duration_ns=300 * MS, params={"delay_ns": 100 * MS})
-    return _first_leader_forgets(Fault("power", "others", trigger="first leader", duration_ns=50 * MS), slow)
+    """The power goes when a promise has made a leader and is not synced yet.
+
+    The clocks of r1 and r2 are slow, so r0 stands up first; their syncs take 400 ms from the start, so what they promise is not
+    durable when the power goes, however busy the machine is.
+    """
+    late = Fault("clock_drift", "agent:r1,r2", at_ns=0, duration_ns=2 * SECOND, params={"rate": 0.1})
+    slow = Fault("slow_sync", "agent:r1,r2", at_ns=0, duration_ns=2 * SECOND, params={"delay_ns": 400 * MS})
+    return _first_leader_forgets(Fault("power", "others", trigger="first leader", duration_ns=50 * MS), late, slow)
 
 
 def quorum_too_small() -> Iterator[Plan]:
