@@ -14,7 +14,7 @@ from nemesis.draws import Draw, between, choice, stream
 from nemesis.faults import ALL_CLIENTS, Fault, Parameter
 from nemesis.plan import MILLISECOND, Plan, Timing
 from nemesis.strategies.frame import Frame, framed, last_blow, noise, settle_share, spread
-from nemesis.strategies.moves import unit
+from nemesis.strategies.moves import ahead, unit
 
 _MIXES: tuple[dict[str, float], ...] = (
     {"read": 0.3, "write": 0.3, "cas": 0.3, "delete": 0.1},
@@ -93,6 +93,5 @@ def _another_leader(plan: Plan, draw: Draw, at_ns: int) -> Fault:
     begin_ns = min(at_ns + spread(draw, unit(plan), 0.0, 0.5), plan.duration_ns - 1)
     length_ns = spread(draw, unit(plan), 0.3, 2.0)
     if kind == "clock_jump":
-        offset_ns = spread(draw, unit(plan), 1.0, 2.5)
-        return Fault(kind, "others", at_ns=begin_ns, duration_ns=length_ns, params={"offset_ns": offset_ns})
+        return Fault(kind, "others", at_ns=begin_ns, duration_ns=length_ns, params=ahead(plan, draw))
     return Fault(kind, "leader", at_ns=begin_ns, duration_ns=length_ns)

@@ -9,17 +9,15 @@ import msgspec
 
 from nemesis.plan import Plan
 from nemesis.strategies import jepsen
-from nemesis.strategies.frame import Frame
+from nemesis.strategies.frame import Frame, settle_share
 
 NODES = 5
 TIMEOUTS = 60
-SETTLE_RATE = 0.25
-"""As in all other plans."""
 
 
 def generate(seed: int, frame: Frame) -> Plan:
     base = frame.base
-    load = msgspec.structs.replace(base.workload, settle_rate=SETTLE_RATE)
+    load = msgspec.structs.replace(base.workload, settle_rate=settle_share(base.workload.rate))
     usual = msgspec.structs.replace(
         frame,
         nodes=frame.nodes or NODES,

@@ -6,7 +6,7 @@ import msgspec
 
 from nemesis.draws import Draw, between, choice, weighted
 from nemesis.faults import KINDS, Fault, Parameter
-from nemesis.plan import SECOND, Plan
+from nemesis.plan import MILLISECOND, SECOND, Plan
 from nemesis.strategies.frame import Frame, settle_share, spread, stepped
 
 KINDS_AND_WEIGHTS: dict[str, float] = {
@@ -40,9 +40,19 @@ _TARGETS: dict[str, float] = {
 }
 
 
+DOWN_NS = MILLISECOND
+BACK_NS = 6 * MILLISECOND
+"""From a short crash to the next life: it is down for ``DOWN_NS``, and a restart takes some."""
+
+
 def unit(plan: Plan) -> int:
     """The election timeout: the length that matters."""
     return plan.timing.election_timeout_ns
+
+
+def ahead(plan: Plan, draw: Draw) -> dict[str, Parameter]:
+    """A jump of the clock after which a leader seems to have been silent for long."""
+    return {"offset_ns": spread(draw, unit(plan), 1.0, 2.5)}
 
 
 def in_flight(plan: Plan, draw: Draw, frame: Frame) -> Plan:

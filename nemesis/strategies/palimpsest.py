@@ -11,13 +11,9 @@ import msgspec
 
 from nemesis.draws import Draw, between, choice, stream, weighted
 from nemesis.faults import Fault, Parameter
-from nemesis.plan import MILLISECOND, Plan, members
+from nemesis.plan import Plan, members
 from nemesis.strategies.frame import Frame, framed, last_blow, noise, settle_share, spread
-from nemesis.strategies.moves import unit
-
-_DOWN_NS = MILLISECOND
-_BACK_NS = 6 * MILLISECOND
-"""From a crash to the next life: it is down for a moment, and a restart takes some."""
+from nemesis.strategies.moves import BACK_NS, DOWN_NS, unit
 
 
 def generate(seed: int, frame: Frame) -> Plan:
@@ -64,6 +60,6 @@ def _lives(plan: Plan, draw: Draw, agent: str, at_ns: int, slow_ns: int) -> list
             "unsynced": choice(draw, ("scattered", "scattered", "scattered", "garbled", "torn"))
         }
         begin_ns = min(at_ns, plan.duration_ns - 1)
-        faults.append(Fault(kind, whom, at_ns=begin_ns, duration_ns=_DOWN_NS, params=params if kind == "power" else {}))
-        at_ns += _BACK_NS + spread(draw, slow_ns, 0.1, 1.2)
+        faults.append(Fault(kind, whom, at_ns=begin_ns, duration_ns=DOWN_NS, params=params if kind == "power" else {}))
+        at_ns += BACK_NS + spread(draw, slow_ns, 0.1, 1.2)
     return faults

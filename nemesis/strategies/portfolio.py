@@ -9,12 +9,12 @@ from __future__ import annotations
 import msgspec
 
 from nemesis.draws import Draw, between, choice, stream, weighted
-from nemesis.faults import Fault, Parameter
+from nemesis.faults import Fault
 from nemesis.plan import Plan
 from nemesis.strategies import STRATEGIES
 from nemesis.strategies import generate as generate_by_name
 from nemesis.strategies.frame import Frame, spread
-from nemesis.strategies.moves import unit
+from nemesis.strategies.moves import ahead, unit
 from nemesis.triggers import ordinal
 
 OPENED = 0.7
@@ -38,7 +38,6 @@ def opening(plan: Plan, draw: Draw) -> Fault:
     kind = choice(draw, _KINDS)
     trigger = f"{ordinal(between(draw, 1, choice(draw, (4, 12, 40))))} {choice(draw, ('sent_accept', 'propose'))}"
     if kind == "clock_jump":
-        ahead: dict[str, Parameter] = {"offset_ns": spread(draw, unit(plan), 1.0, 2.5)}
-        length_ns = spread(draw, unit(plan), 0.05, 0.6)
-        return Fault(kind, "others", trigger=trigger, duration_ns=length_ns, params=ahead)
+        params, length_ns = ahead(plan, draw), spread(draw, unit(plan), 0.05, 0.6)
+        return Fault(kind, "others", trigger=trigger, duration_ns=length_ns, params=params)
     return Fault(kind, "it", trigger=trigger, duration_ns=spread(draw, unit(plan), 0.5, 3.0))

@@ -14,12 +14,9 @@ from nemesis.draws import Draw, between, choice, stream, weighted
 from nemesis.faults import Fault, Parameter
 from nemesis.plan import MILLISECOND, Plan, members
 from nemesis.strategies.frame import Frame, framed, last_blow, noise, spread
-from nemesis.strategies.moves import unit
+from nemesis.strategies.moves import BACK_NS, DOWN_NS, unit
 from nemesis.triggers import ordinal
 
-_DOWN_NS = MILLISECOND
-_BACK_NS = 6 * MILLISECOND
-"""From a crash to the next life: it is down for a moment, and a restart takes some."""
 _BEHIND = 0.4
 """Share of chains before which the agent falls behind."""
 _MOMENTS = ("appended", "appended", "appended", "synced", "synced", "snapshot", "installed", "promised", "prepare")
@@ -71,12 +68,12 @@ def _chain(plan: Plan, draw: Draw, agent: str, at_ns: int, slow_ns: int) -> list
         params: dict[str, Parameter] = {
             "unsynced": choice(draw, ("lost", "torn", "garbled", "scattered", "scattered", "scattered"))
         }
-        fault = Fault(kind, whom, duration_ns=_DOWN_NS, params=params if kind == "power" else {})
+        fault = Fault(kind, whom, duration_ns=DOWN_NS, params=params if kind == "power" else {})
         if triggered:
             trigger = f"{ordinal(rank)} agent {agent} {event}"
             fault = msgspec.structs.replace(fault, trigger=trigger, after_ns=after_ns)
         else:
             fault = msgspec.structs.replace(fault, at_ns=min(at_ns + after_ns, plan.duration_ns - 1))
         chain.append(fault)
-        after_ns += _BACK_NS + spread(draw, 2 * slow_ns + MILLISECOND, 0.0, 1.0)
+        after_ns += BACK_NS + spread(draw, 2 * slow_ns + MILLISECOND, 0.0, 1.0)
     return chain

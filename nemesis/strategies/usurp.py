@@ -10,10 +10,10 @@ from __future__ import annotations
 import msgspec
 
 from nemesis.draws import Draw, between, choice, stream
-from nemesis.faults import Fault, Parameter
+from nemesis.faults import Fault
 from nemesis.plan import Plan
 from nemesis.strategies.frame import Frame, framed, last_blow, spread, stragglers
-from nemesis.strategies.moves import in_flight, random_fault, unit
+from nemesis.strategies.moves import ahead, in_flight, random_fault, unit
 from nemesis.triggers import ordinal
 
 _MOMENTS = ("propose", "propose", "accepted", "sent_accept", "sent_accepted", "leader", "promised", "chosen")
@@ -46,8 +46,7 @@ def _losses(draw: Draw) -> list[Fault]:
 def _impatience(plan: Plan, draw: Draw, at_ns: int) -> Fault:
     """Clocks jump by more than an election timeout, and back soon after; at a time, or just after some step."""
     target = choice(draw, ("others", "others", "others", "majority", "one", "all"))
-    params: dict[str, Parameter] = {"offset_ns": spread(draw, unit(plan), 1.0, 2.5)}
-    length_ns = spread(draw, unit(plan), 0.05, 0.6)
+    params, length_ns = ahead(plan, draw), spread(draw, unit(plan), 0.05, 0.6)
     if draw() < 0.5:
         return Fault("clock_jump", target, at_ns=at_ns, duration_ns=length_ns, params=params)
     trigger = f"{ordinal(between(draw, 1, choice(draw, (10, 100, 300))))} {choice(draw, _MOMENTS)}"
