@@ -62,7 +62,9 @@ class PowerResult(msgspec.Struct, frozen=True):
     left_out: tuple[str, ...]
     """Mutants the portfolio did not kill, or that one of both was not run on."""
     budget: int = 0
-    """Most schedules of a trial."""
+    """Most schedules of a trial of the portfolio."""
+    rival_budget: int = 0
+    """Most schedules of a trial of the rival."""
     trials: int = 0
     """Of each mutant and side, at least."""
 
@@ -77,6 +79,11 @@ class PowerResult(msgspec.Struct, frozen=True):
 def compare_all(trials: Sequence[Trial]) -> tuple[PowerResult, ...]:
     """With each of the ``RIVALS``."""
     return tuple(compare(trials, rival) for rival in RIVALS)
+
+
+def _most(usable: dict[str, dict[str, list[Trial]]], strategy: str) -> int:
+    """Budget of the longest trial."""
+    return max(trial.budget for both in usable.values() for trial in both[strategy])
 
 
 def exit_code(results: Sequence[PowerResult]) -> int:
@@ -107,7 +114,7 @@ def compare(trials: Sequence[Trial], rival: str, resamples: int = RESAMPLES, see
     used = [side for both in usable.values() for side in (both[PORTFOLIO], both[rival])]
     return PowerResult(
         rival, ratios, mean, low, high, sum(ratio.at_least for ratio in ratios), tuple(left_out),
-        max(trial.budget for side in used for trial in side), min(map(len, used)),
+        _most(usable, PORTFOLIO), _most(usable, rival), min(map(len, used)),
     )  # fmt: skip
 
 
@@ -150,7 +157,8 @@ def table(result: PowerResult) -> str:
         f"{len(result.ratios)} bugs; {result.bounds} ratios are lower bounds (the Jepsen-style nemesis never killed).",
         "",
         f"{measured} of {planted} planted bugs and pairs were measured, at least {trials} of each bug and side, of at most "
-        f"{result.budget:,} schedules; left out, since the portfolio did not kill them in that: {left_out}.",
+        f"{result.budget:,} schedules of the portfolio and {result.rival_budget:,} of the other; left out, since the "
+        f"portfolio did not kill them in that: {left_out}.",
         "",
         "| id | events to a kill, portfolio | Jepsen-style | ratio |",
         "|---|---:|---:|---:|",

@@ -248,7 +248,7 @@ def _power_document(results: Sequence[PowerResult]) -> str:
         "Jepsen-style nemesis has one fault at a time (kill, pause or partition; random targets), every five election\n"
         "timeouts or slower, and neither power cuts nor anything left broken at the end. It is measured twice: on the\n"
         "clusters, limits and loads that the portfolio draws too, so that only the faults differ; and as such tests are\n"
-        "commonly run, on one cluster of usual size, limits and load, which is what somebody would leave behind.\n\n"
+        "commonly run, on one cluster of usual size, limits and load.\n\n"
         "Many bugs die within a schedule or two of either: the oracles see them at the first change of leaders, whatever\n"
         "caused it. The ratio is large where only a power cut, a trigger, a small limit or a rare order of messages shows a\n"
         "bug; there the budget bounds it from below.\n\n"

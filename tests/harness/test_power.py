@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from harness.matrix import Trial
@@ -54,3 +55,10 @@ def test_each_rival_has_a_comparison_of_its_own_and_the_worst_decides() -> None:
     assert exit_code(list(by_rival.values())) == 1
     assert exit_code(compare_all(trials[:2])) == 3
     assert exit_code([by_rival["jepsen"]]) == 0
+
+
+def test_the_budgets_of_both_sides_are_told() -> None:
+    longer = msgspec.structs.replace(trial("A02", "portfolio", 0, 100), budget=400)
+    assert "400 schedules of the portfolio and 100 of the other" in table(
+        compare([longer, trial("A02", "jepsen", 0, 400)], "jepsen", resamples=10)
+    )
