@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from harness.worlds.simulated.world import simulate
+from harness.worlds.simulated.world import SimulatedWorld, simulate
 from nemesis.faults import Fault
 from nemesis.plan import load_plan
+from paxos_impl.election import LEADING
+from paxos_impl.messages import Truncated
+from paxos_impl.parts import CORRECT
+from paxos_impl.proposer import Proposer
 
 PLANS = sorted(Path(__file__).parent.glob("*.json"))
 
@@ -17,6 +22,24 @@ PLANS = sorted(Path(__file__).parent.glob("*.json"))
 @pytest.mark.parametrize("path", PLANS, ids=[path.stem for path in PLANS])
 def test_a_plan_that_once_failed(path: Path) -> None:
     assert simulate(load_plan(path)).violations == []
+
+
+class _GivesUp(Proposer):
+    """As it was: P50 gives up sooner, and for another reason."""
+
+    def on_truncated(self, source: int, message: Truncated) -> None:
+        if self.state == LEADING and message.ballot == self.ballot and message.floor > self.commit:
+            self.on_floor(source, message.floor)
+            self.step_down(f"node {source} has cut its log up to slot {message.floor}")
+
+    def pass_over(self, floor: int) -> None:
+        pass
+
+
+def test_leaders_that_give_up_for_what_learners_know_still_do_so_for_ever_in_its_plan() -> None:
+    plan = load_plan(Path(__file__).parent / "leaders-give-up-for-what-learners-know.json")
+    world = SimulatedWorld(plan, parts=replace(CORRECT, proposer=_GivesUp))
+    assert [violation.rule for violation in world.run().violations] == ["liveness/unsettled"]
 
 
 def test_a_leader_stays_as_long_as_what_it_lacks_keeps_coming() -> None:
