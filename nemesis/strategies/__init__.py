@@ -51,6 +51,13 @@ STRATEGIES: dict[str, Strategy] = {
         ("palimpsest", "an agent's log is written over by life after life, each cut off before its first sync", 0.06),
         ("coup", "who leads next and who elects it is drawn, again and again; each leader is heard by few", 0.08),
         ("legacy", "one alone knows what is chosen, tells part of it, and goes for good", 0.03),
+        ("gaps", "one value is lost to all, the next is heard by one; who closes the gap is heard by others", 0.06),
+        ("hangover", "elections lost until the heal, clocks set back when the leader goes: it must bind nobody", 0.05),
+        (
+            "heir",
+            "one knows what is chosen and has cut it; who does not know leads next, among lost words and crashes",
+            0.06,
+        ),
         ("power_sweep", "one power cut at one append or sync of one agent, lost or torn", 0.05),
         ("portfolio", "all of the above, by their weights, most plans with a blow at the first leader besides", 0.0),
         ("jepsen", "for comparison: one kind at a time, a fault every five election timeouts or slower", 0.0),

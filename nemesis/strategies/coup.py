@@ -15,7 +15,7 @@ from nemesis.draws import Draw, between, choice, sample, stream
 from nemesis.faults import Fault, Parameter
 from nemesis.plan import MILLISECOND, Plan, Timing, members
 from nemesis.strategies.frame import Frame, framed, last_blow, spread, stepped
-from nemesis.strategies.moves import in_flight, random_length, unit
+from nemesis.strategies.moves import hop, in_flight, random_length, unit
 from nemesis.triggers import ordinal
 
 _HOPS = 6
@@ -34,7 +34,7 @@ def generate(seed: int, frame: Frame) -> Plan:
     limits = frame.limits or msgspec.structs.replace(
         plan.limits, snapshot_every=every, keep_slots=kept, page_bytes=page, window=window, batch_commands=1
     )
-    enough_ns = spread(draw, unit(plan), 1.0, 2.0) + _COUPS * int((_HOPS + reign) * _hop(plan))
+    enough_ns = spread(draw, unit(plan), 1.0, 2.0) + _COUPS * int((_HOPS + reign) * hop(plan))
     duration_ns = frame.duration_ns or min(plan.duration_ns, stepped(enough_ns))
     retry_ns = choice(draw, (20, 60)) * MILLISECOND
     lost_ns = choice(draw, (40, 150)) * MILLISECOND
@@ -49,14 +49,9 @@ def generate(seed: int, frame: Frame) -> Plan:
         faults += _election(plan, draw, at_ns, stands) + _audience(plan, draw, number, share)
         drawn, same = _candidates(plan, draw), draw() < again
         stands = stands if same else drawn
-        at_ns += spread(draw, _hop(plan), _HOPS, _HOPS + 2 * reign)
+        at_ns += spread(draw, hop(plan), _HOPS, _HOPS + 2 * reign)
     faults += last_blow(plan, draw)
     return msgspec.structs.replace(plan, faults=tuple(faults))
-
-
-def _hop(plan: Plan) -> int:
-    """What one message and one sync take, about."""
-    return plan.network.latency_ns + plan.network.jitter_ns // 2 + plan.disk.sync_ns
 
 
 def _candidates(plan: Plan, draw: Draw) -> list[str]:
@@ -71,7 +66,7 @@ def _election(plan: Plan, draw: Draw, at_ns: int, stands: list[str]) -> list[Fau
     others = sample(draw, [name for name in voters if name not in stands], len(voters))
     needed = len(voters) // 2 + 1 - sum(name in voters for name in stands[:1])
     quorum, away = others[:needed], others[needed:]
-    short_ns, lasts_ns = spread(draw, _hop(plan), 2.0, 6.0), spread(draw, _hop(plan), 4.0, 12.0)
+    short_ns, lasts_ns = spread(draw, hop(plan), 2.0, 6.0), spread(draw, hop(plan), 4.0, 12.0)
     enough: dict[str, Parameter] = {"offset_ns": unit(plan)}
     more: dict[str, Parameter] = {"offset_ns": 2 * unit(plan)}
     faults = [
@@ -79,9 +74,9 @@ def _election(plan: Plan, draw: Draw, at_ns: int, stands: list[str]) -> list[Fau
         for names, params in ((quorum, enough), (stands, more))
         if names
     ]
-    late: dict[str, Parameter] = {"way": "out", "delay_ns": spread(draw, _hop(plan), 2.0, 8.0)}
+    late: dict[str, Parameter] = {"way": "out", "delay_ns": spread(draw, hop(plan), 2.0, 8.0)}
     if len(stands) > 1:
-        late_ns = min(at_ns + spread(draw, _hop(plan), 0.5, 2.5), plan.duration_ns - 1)
+        late_ns = min(at_ns + spread(draw, hop(plan), 0.5, 2.5), plan.duration_ns - 1)
         faults.append(Fault("delay", f"agent:{stands[0]}", at_ns=late_ns, duration_ns=unit(plan) // 3, params=late))
     if draw() < 0.7 and away:
         shape: dict[str, Parameter] = {"shape": choice(draw, ("isolate", "one_way"))}
@@ -99,12 +94,12 @@ def _audience(plan: Plan, draw: Draw, number: int, share: float) -> list[Fault]:
     if draw() < 0.3:
         late: dict[str, Parameter] = {
             "way": choice(draw, ("in", "in", "out")),
-            "delay_ns": spread(draw, _hop(plan), 4.0, 40.0),
+            "delay_ns": spread(draw, hop(plan), 4.0, 40.0),
             "limit": between(draw, 2, 12),
         }
         faults.append(Fault("delay", "it", trigger=trigger, duration_ns=unit(plan), params=late))
     if draw() < 0.1:
-        kind, after_ns = choice(draw, ("kill", "power", "pause")), spread(draw, _hop(plan), 0.0, 3.0)
+        kind, after_ns = choice(draw, ("kill", "power", "pause")), spread(draw, hop(plan), 0.0, 3.0)
         length_ns = random_length(plan, draw, kind, 1.0)
         faults.append(Fault(kind, "it", trigger=trigger, after_ns=after_ns, duration_ns=length_ns))
     return faults
@@ -112,7 +107,7 @@ def _audience(plan: Plan, draw: Draw, number: int, share: float) -> list[Fault]:
 
 def _missed(plan: Plan, draw: Draw, trigger: str, peer: str) -> Fault:
     what, first = choice(draw, ("first", "later", "some", "some", "some", "all")), between(draw, 1, 4)
-    after_ns, lasts_ns = spread(draw, _hop(plan), 0.2, 3.0), spread(draw, unit(plan), 0.3, 1.0)
+    after_ns, lasts_ns = spread(draw, hop(plan), 0.2, 3.0), spread(draw, unit(plan), 0.3, 1.0)
     params: dict[str, Parameter] = {"probability": 0.5 if what == "some" else 1.0, "way": "out", "peer": peer}
     if what == "first":
         params["limit"] = first

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from nemesis.draws import Draw, between, choice, weighted
@@ -48,6 +50,28 @@ BACK_NS = 6 * MILLISECOND
 def unit(plan: Plan) -> int:
     """The election timeout: the length that matters."""
     return plan.timing.election_timeout_ns
+
+
+def hop(plan: Plan) -> int:
+    """What one message and one sync take, about."""
+    return plan.network.latency_ns + plan.network.jitter_ns // 2 + plan.disk.sync_ns
+
+
+def stand_up(plan: Plan, draw: Draw, stands: str, quorum: Sequence[str], trigger: str, after_ns: int) -> list[Fault]:
+    """One stands up and just these elect it: their clocks jump until any of them would lead, and its own a bit further."""
+    voters = [name for name in quorum if name != stands]
+    return [
+        Fault(
+            "clock_jump",
+            f"agent:{','.join(names)}",
+            trigger=trigger,
+            after_ns=after_ns,
+            duration_ns=spread(draw, hop(plan), 2.0, 6.0),
+            params={"offset_ns": timeouts * unit(plan)},
+        )
+        for names, timeouts in ((voters, 1), ([stands], 5))
+        if names
+    ]
 
 
 def ahead(plan: Plan, draw: Draw) -> dict[str, Parameter]:

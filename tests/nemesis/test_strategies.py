@@ -59,8 +59,9 @@ def test_what_the_frame_gives_is_kept() -> None:
 
 def test_random_plans_are_short_and_of_three_or_five_in_both_deployments() -> None:
     plans = [generate("portfolio", seed) for seed in range(200)]
-    ordinary = [plan for plan in plans if plan.strategy not in ("molasses", "margins", "coup", "legacy")]
-    assert all(plan.duration_ns <= 3 * SECOND for plan in plans if plan.strategy in ("coup", "legacy"))
+    short = ("coup", "legacy", "gaps", "hangover", "heir")
+    ordinary = [plan for plan in plans if plan.strategy not in ("molasses", "margins", *short)]
+    assert all(plan.duration_ns <= 3.2 * SECOND for plan in plans if plan.strategy in short)
     assert all(SECOND <= plan.duration_ns <= 3 * SECOND for plan in ordinary)
     assert {plan.cluster.deployment for plan in ordinary} == {"collapsed", "classic"}
     assert {plan.cluster.nodes for plan in ordinary if plan.cluster.deployment == "collapsed"} == {3, 5}
@@ -230,11 +231,12 @@ def test_coup_names_who_stands_up_and_who_elects_it() -> None:
         assert any(fault.params.get("peer") for fault in plan.faults)
 
 
-def test_coup_and_legacy_keep_to_a_short_frame() -> None:
-    for name in ("coup", "legacy"):
+def test_strategies_of_one_story_keep_to_a_short_frame() -> None:
+    for name in ("coup", "legacy", "gaps", "hangover", "heir"):
         for nodes in (1, 2, 3):
-            plan = generate(name, 1, Frame(duration_ns=SECOND // 10, deployment="collapsed", nodes=nodes))
-            assert plan.duration_ns == SECOND // 10
+            for seed in range(10):
+                frame = Frame(duration_ns=SECOND // 10, deployment=("collapsed", "classic")[seed % 2], nodes=nodes)
+                assert generate(name, seed, frame).duration_ns == SECOND // 10
 
 
 def test_in_a_legacy_one_that_was_silent_goes_for_good_when_another_leads() -> None:
@@ -243,6 +245,37 @@ def test_in_a_legacy_one_that_was_silent_goes_for_good_when_another_leads() -> N
     assert any((plan.faults[-1].trigger or "").endswith("leader") for plan in plans)
     silent = [fault for plan in plans for fault in plan.faults if fault.params.get("direction") == "mute"]
     assert any(fault.target == plan.faults[-1].target for plan in plans for fault in silent)
+
+
+def test_gaps_lose_a_value_and_let_the_one_behind_it_through_to_few() -> None:
+    for seed in SEEDS:
+        plan = generate("gaps", seed)
+        assert 2 <= plan.limits.window <= 4 and plan.limits.batch_commands == 1
+    faults = [fault for seed in SEEDS for fault in generate("gaps", seed).faults if fault.kind == "drop"]
+    assert all(fault.params["way"] == "out" and fault.params["probability"] == 1.0 for fault in faults)
+    assert any(fault.params.get("limit") for fault in faults) and any(fault.params.get("peer") for fault in faults)
+
+
+def test_a_hangover_has_hardly_any_load_and_ends_with_the_heal() -> None:
+    plans = [generate("hangover", seed) for seed in SEEDS]
+    assert all(plan.workload.rate <= 30 for plan in plans)
+    jumps = [(plan, fault) for plan in plans for fault in plan.faults if fault.kind == "clock_jump"]
+    assert 10 < len(jumps) < 40
+    for plan, fault in jumps:
+        assert fault.at_ns is not None and plan.duration_ns - unit(plan) * 4 <= fault.at_ns + fault.duration_ns
+        assert fault.at_ns + fault.duration_ns <= plan.duration_ns
+    lost = [plan for plan in plans if any((fault.trigger or "").endswith("prepare") for fault in plan.faults)]
+    assert len(lost) > 15
+    assert any(plan.cluster.proposers == 1 for plan in lost if plan.cluster.deployment == "classic")
+
+
+def test_the_heir_is_another_one_than_the_one_that_knows() -> None:
+    for seed in SEEDS:
+        plan = generate("heir", seed, Frame(deployment="collapsed"))
+        jumps = [fault for fault in plan.faults if fault.kind == "clock_jump"]
+        assert jumps[0].at_ns == 0 and jumps[-1].params["offset_ns"] > jumps[1].params["offset_ns"]
+        assert jumps[0].target != jumps[-1].target
+        assert 1 <= plan.limits.snapshot_every <= 3
 
 
 def test_laggard_cuts_logs_early() -> None:
