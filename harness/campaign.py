@@ -26,11 +26,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import msgspec
 
-from harness.errors import HarnessFault
+from harness.errors import HarnessFault, UserError
 from harness.interrupt import stop_workers
 from harness.results import EXIT_CODES, EXIT_INTERRUPTED, Verdict
 from harness.simulated_run import write_simulated_run
@@ -89,6 +89,7 @@ class FailureCluster(msgspec.Struct):
     count: int
     first: RunRow
     directory: str
+    """Where the first of them is kept."""
 
 
 class CampaignResult(msgspec.Struct):
@@ -108,6 +109,8 @@ class CampaignResult(msgspec.Struct):
     """``kind target`` -> how many faults were planned."""
     digest: str = ""
     """Of the digests of all runs, in whatever order they ended: the same schedules on the same code give it again."""
+    unwritten: tuple[str, ...] = ()
+    """What the disk did not take. The verdict stands all the same: it was found in memory."""
 
     @property
     def verdict(self) -> Verdict:
@@ -276,16 +279,23 @@ def run_campaign(
 ) -> CampaignResult:
     """Run tasks until they end, ``seconds`` have passed or the user interrupts. ``jobs``: workers of the executor.
 
-    Raises HarnessFault if a schedule that is run twice gives two digests.
+    Raises HarnessFault if a schedule that is run twice gives two digests, UserError if nothing can be written from the begin.
     """
     directory = new_run_directory(store, name, seed)
-    write_environment(directory, environment())
+    try:
+        write_environment(directory, environment())
+        rows = _Rows(directory / "rows.jsonl")
+    except OSError as error:
+        raise UserError(f"cannot write to {directory}: {error.strerror}; choose another place with --store") from error
     make = make_executor or (lambda: local_executor(jobs))
-    with (directory / "rows.jsonl").open("wb") as rows:
-        campaign = _Campaign(tasks, rows, make, jobs, seconds, hang_s, texts or {}, progress)
+    campaign = _Campaign(tasks, rows, make, jobs, seconds, hang_s, texts or {}, progress)
+    try:
         campaign.run()
+    finally:
+        rows.close()
     state = campaign.state
-    clusters = _keep_failures(directory, state)
+    unwritten = list(rows.refused)
+    clusters = _keep_failures(directory, state, unwritten)
     result = CampaignResult(
         state.runs,
         state.events,
@@ -299,10 +309,33 @@ def run_campaign(
         str(directory),
         dict(state.cells),
         state.digest,
+        tuple(unwritten),
     )
-    (directory / "campaign.json").write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=2))
+    try:
+        (directory / "campaign.json").write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=2))
+    except OSError as error:
+        result.unwritten += (f"campaign.json: {error.strerror}",)
     link_latest(store / name, directory)
     return result
+
+
+class _Rows:
+    """The file of all rows. What the disk refuses is noted once and lost; the campaign goes on, for what it finds counts."""
+
+    def __init__(self, path: Path) -> None:
+        self.refused: list[str] = []
+        self._file = path.open("wb", buffering=0)
+
+    def write(self, row: RunRow) -> None:
+        line = msgspec.json.encode(msgspec.structs.replace(row, cells={})) + b"\n"
+        try:
+            if not self.refused and self._file.write(line) < len(line):
+                self.refused.append("rows.jsonl: No space left on device")
+        except OSError as error:
+            self.refused.append(f"rows.jsonl: {error.strerror}")
+
+    def close(self) -> None:
+        self._file.close()
 
 
 class _Campaign:
@@ -311,7 +344,7 @@ class _Campaign:
     def __init__(
         self,
         tasks: Iterator[Task],
-        rows: BinaryIO,
+        rows: _Rows,
         make: Callable[[], Executor],
         jobs: int,
         seconds: float | None,
@@ -406,7 +439,7 @@ class _Campaign:
 
     def _add(self, task: Task, row: RunRow) -> None:
         self.state.add(task, row)
-        self._rows.write(msgspec.json.encode(msgspec.structs.replace(row, cells={})) + b"\n")
+        self._rows.write(row)
 
     def _compare(self, task: Task, digest: str, future: Future[list[RunRow]]) -> None:
         again = future.result()[0].digest
@@ -428,21 +461,28 @@ def seeds(strategy: str, first: int, count: int | None, frame: Frame | None = No
         seed += 1
 
 
-def _keep_failures(directory: Path, state: CampaignState) -> list[FailureCluster]:
+def _keep_failures(directory: Path, state: CampaignState, unwritten: list[str]) -> list[FailureCluster]:
+    """The first failure of each rule as a run directory; what the disk refuses is added to ``unwritten``."""
     clusters = []
     for rule, count in state.by_rule.most_common():
         task, row = state.first[rule]
         kept = directory / f"failure-{rule.replace('/', '-')}-{row.seed}"
-        kept.mkdir()
-        plan = task.make_plan()
-        write_plan(kept, plan)
-        if rule.startswith("harness/"):
-            facts = {"world": "simulated", "rule": rule, "sentence": row.sentence}
-            write_environment(kept, environment() | facts)
-        else:
-            write_simulated_run(plan, kept)
+        try:
+            _keep(kept, task.make_plan(), row)
+        except OSError as error:
+            unwritten.append(f"{kept.name}: {error.strerror}")
         clusters.append(FailureCluster(rule, count, row, str(kept)))
     return clusters
+
+
+def _keep(directory: Path, plan: Plan, row: RunRow) -> None:
+    directory.mkdir()
+    write_plan(directory, plan)
+    if row.rule.startswith("harness/"):
+        facts = {"world": "simulated", "rule": row.rule, "sentence": row.sentence}
+        write_environment(directory, environment() | facts)
+    else:
+        write_simulated_run(plan, directory)
 
 
 def _row(task: Task, plan: Plan, rule: str, sentence: str) -> RunRow:
@@ -454,10 +494,11 @@ def _lost(task: Task, why: str) -> RunRow:
 
 
 def _begin_worker(parent: int) -> None:
-    """A worker dies with its campaign, however that ends, and leaves Ctrl-C to it."""
+    """A worker dies with its campaign, however that ends, and leaves Ctrl-C to it; SIGTERM ends it, as an executor expects."""
     from paxos_impl.process.host import die_with_parent
 
     die_with_parent(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _, hardest = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (WORKER_BYTES, hardest))

@@ -6,17 +6,25 @@ baseline, 70 the harness broke, 130 interrupted.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import errno
 import importlib
 import os
+import signal
 import sys
-from typing import Any
+import threading
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any, NoReturn
 
 import click
 
 EXIT_USAGE, EXIT_BROKE, EXIT_INTERRUPTED = 2, 70, 130
 EXIT_READER_GONE = 141
 """As if ended by SIGPIPE: whoever read the output (``| head``) had enough of it."""
+REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG}
+"""What a disk answers that nobody but the user can help: full, write-protected, not his."""
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("harness.commands.run", "Torture a cluster of real processes, judge it and write the report."),
@@ -88,48 +96,97 @@ def main(args: list[str] | None = None) -> None:
     """Run the command line; never shows a traceback for a mistake of the user. With ``--json`` an error is an object too."""
     words = sys.argv[1:] if args is None else args
     try:
-        code: Any = torture.main(words, prog_name="torture", standalone_mode=False)
-    except ReaderGone:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left would fail once more
+        with _terminated_as_interrupted():
+            code: Any = torture.main(words, prog_name="torture", standalone_mode=False)
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except (ReaderGone, BrokenPipeError):
+        _say_no_more()
         sys.exit(EXIT_READER_GONE)
     except (Exception, KeyboardInterrupt) as error:
-        code = _explain(error)
-        if "--json" in words:
-            from harness.commands.options import emit
+        code = _code_of(error)
+        try:
+            _explain(error, code)
+            if "--json" in words:
+                from harness.commands.options import emit
 
-            verdict = "ERROR" if code == EXIT_BROKE else None
-            emit({"verdict": verdict, "exit_code": code, "run_directory": None, "error": _text_of(error)})
+                verdict = "ERROR" if code == EXIT_BROKE else None
+                emit({"verdict": verdict, "exit_code": code, "run_directory": None, "error": _text_of(error)})
+        except OSError:  # nobody can be told; the code stands, which must not become the 1 of a violation
+            _say_no_more()
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _explain(error: BaseException) -> int:
-    """Say on standard error what went wrong; returns the exit code."""
-    from harness.errors import HarnessFault, UserError
+@contextlib.contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """While on, SIGTERM (a build server that cancels) does what Ctrl-C does: what there is is kept and told."""
+    ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    if ours:
+        signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    finally:
+        if ours:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _say_no_more() -> None:
+    """What is still in the buffers would fail once more at the exit, and change the exit code."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            with contextlib.suppress(OSError):  # a stream without a descriptor has nothing to fail with
+                os.dup2(nowhere, stream.fileno())
+
+
+def _code_of(error: BaseException) -> int:
+    from harness.errors import UserError
 
     if isinstance(error, click.exceptions.Abort | KeyboardInterrupt):
-        click.echo("interrupted", err=True)
         return EXIT_INTERRUPTED
+    if isinstance(error, click.ClickException | UserError) or is_users_mistake(error) or _refusal(error):
+        return EXIT_USAGE
+    return EXIT_BROKE
+
+
+def _explain(error: BaseException, code: int) -> None:
+    """Say on standard error what went wrong."""
+    from harness.errors import HarnessFault
+
     if isinstance(error, click.ClickException):
         error.show()
-        return EXIT_USAGE
-    if isinstance(error, UserError) or is_users_mistake(error):
-        click.echo(f"torture: {error}", err=True)
-        return EXIT_USAGE
-    if isinstance(error, HarnessFault):
+    elif code == EXIT_INTERRUPTED:
+        click.echo("interrupted", err=True)
+    elif code == EXIT_USAGE:
+        click.echo(f"torture: {_text_of(error)}", err=True)
+    elif isinstance(error, HarnessFault):
         click.echo(f"torture: the harness broke: {error}", err=True)
-        return EXIT_BROKE
-    import traceback
+    else:
+        import traceback
 
-    traceback.print_exception(error)
-    click.echo("torture: the harness broke (see above); please report it with the command line and the plan", err=True)
-    return EXIT_BROKE
+        traceback.print_exception(error)
+        click.echo(
+            "torture: the harness broke (see above); please report it with the command line and the plan", err=True
+        )
 
 
 def _text_of(error: BaseException) -> str:
     if isinstance(error, click.exceptions.Abort | KeyboardInterrupt):
         return "interrupted"
-    text = error.format_message() if isinstance(error, click.ClickException) else str(error)
+    text = error.format_message() if isinstance(error, click.ClickException) else _refusal(error) or str(error)
     return text or type(error).__name__
+
+
+def _refusal(error: BaseException) -> str:
+    """What the disk refused, and what to do about it; empty if the error is another one."""
+    if not isinstance(error, OSError) or error.errno not in REFUSALS:
+        return ""
+    where = f"{error.filename}: " if error.filename else "output could not be written: "
+    return f"{where}{error.strerror}; make room, or choose another place"
 
 
 def is_users_mistake(error: BaseException) -> bool:

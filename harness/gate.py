@@ -24,6 +24,7 @@ import msgspec
 from harness.campaign import local_executor
 from harness.errors import HarnessFault, UserError
 from harness.figures import Figures, pooled
+from harness.interrupt import stop_workers
 from harness.measure import Measured, measure
 from harness.simulated_run import write_simulated_run
 from harness.store import new_run_directory, write_plan
@@ -167,8 +168,12 @@ def measure_all(
         else:
             with local_executor(jobs) as executor:
                 futures = {executor.submit(run_plan, plan, tuple(salts)): place for place, plan in enumerate(plans)}
-                for future in concurrent.futures.as_completed(futures):
-                    finish(futures[future], future.result())
+                try:
+                    for future in concurrent.futures.as_completed(futures):
+                        finish(futures[future], future.result())
+                except KeyboardInterrupt:
+                    stop_workers(executor)
+                    raise
     except KeyboardInterrupt:
         interrupted = True
     except BrokenExecutor as error:

@@ -5,6 +5,7 @@ Each problem is one line: where (a path such as ``faults[3].at_ns``), what is wr
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
@@ -85,6 +86,8 @@ def problems(plan: Plan, members: list[tuple[str, str]], functions: Iterable[str
     for path in _NOT_NEGATIVE:
         if _value(plan, path) < 0:
             yield f"{path}: must not be negative: {_value(plan, path)}"
+    if not math.isfinite(plan.workload.rate):
+        yield f"workload.rate: must be a finite number, not {plan.workload.rate}"
     for path, highest in _AT_MOST.items():
         if _value(plan, path) > highest:
             yield f"{path}: must be at most {highest}, not {_value(plan, path)}"
@@ -119,8 +122,8 @@ def _mix(mix: dict[str, float], functions: list[str]) -> Iterator[str]:
     for name, weight in mix.items():
         if name not in functions:
             yield f"workload.mix: unknown function {name!r}{did_you_mean(name, functions)}; allowed: {_list(functions)}"
-        elif weight < 0:
-            yield f"workload.mix.{name}: must not be negative: {weight}"
+        elif not 0 <= weight < math.inf:
+            yield f"workload.mix.{name}: must be finite and not negative: {weight}"
     if not any(weight > 0 for weight in mix.values()):
         yield "workload.mix: asks for nothing; give one function a positive weight"
 

@@ -59,7 +59,8 @@ class Campaign(msgspec.Struct, frozen=True):
     @property
     def sentence(self) -> str:
         if self.failures:
-            return f"{self.failures:,} of {self.runs:,} schedules break a rule"
+            verb = "breaks" if self.failures == 1 else "break"
+            return f"{self.failures:,} of {self.runs:,} schedules {verb} a rule"
         return f"{self.runs:,} schedules, no violation"
 
 

@@ -103,6 +103,8 @@ def _check_stream(path: Path, as_json: bool, options: dict[str, Any]) -> int:
         kept = Path(directory) / "stdin"
         with kept.open("wb") as target:
             if str(path) == "-":
+                if sys.stdin is None:
+                    raise UserError("the standard input is closed; name a file, or pipe a history into it")
                 shutil.copyfileobj(sys.stdin.buffer, target)
             else:
                 with path.open("rb") as source:

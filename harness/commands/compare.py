@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from harness.commands.gate_output import finish
-from harness.commands.options import Duration, emit, json_option
+from harness.commands.options import Duration, emit, jobs_option, json_option, only_with
 
 
 @click.command()
@@ -25,7 +25,7 @@ from harness.commands.options import Duration, emit, json_option
     help="Plans to compare in virtual time.  [default: those of the gate]",
 )
 @click.option("--salts", type=click.IntRange(1, 100), default=3, show_default=True, help="Runs of each plan.")
-@click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Worker processes (virtual time).")
+@jobs_option(2, note=" (virtual time)")
 @click.option(
     "--calibrate",
     "runs",
@@ -82,6 +82,7 @@ def command(
         if base is not None:
             raise click.UsageError("--calibrate compares the working tree with itself; leave BASE and HEAD out")
         return _calibrate(runs, runs_file, duration, pairs, comparisons, as_json)
+    only_with("--calibrate", False, "runs_file", "comparisons")
     if base is None or head is None:
         raise click.UsageError("name BASE and HEAD: two revisions, baselines, or directories of runs")
     if not virtual and not wall:

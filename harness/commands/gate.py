@@ -9,7 +9,15 @@ import click
 import msgspec
 
 from harness.commands.gate_output import finish
-from harness.commands.options import emit, json_option, mutant_option, plant_of, store_option
+from harness.commands.options import (
+    emit,
+    jobs_option,
+    json_option,
+    mutant_option,
+    only_with,
+    plant_of,
+    store_option,
+)
 from harness.commands.watch import Counter
 from harness.errors import UserError
 
@@ -33,7 +41,7 @@ PATH = click.Path(path_type=Path, dir_okay=False)
     "--comparisons", type=click.IntRange(1), default=1000, show_default=True, help="With --calibrate: how many."
 )
 @click.option("--salts", type=click.IntRange(1, 100), help="With --write-baseline: runs of each plan.  [default: 3]")
-@click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Worker processes.")
+@jobs_option(2)
 @mutant_option
 @store_option
 @json_option
@@ -61,6 +69,9 @@ def command(
         raise click.UsageError("--write-baseline, --draw-plans and --calibrate exclude each other")
     if salts is not None and not write_baseline:
         raise click.UsageError("--salts goes with --write-baseline; the gate takes those of the baseline")
+    only_with("--calibrate", calibrate, "comparisons")
+    if mutant is not None and (draw_plans or calibrate):
+        raise click.UsageError("--mutant goes with the gate and with --write-baseline: nothing else runs it")
     plans_path, baseline_path = plans or PLANS, baseline or BASELINE
     if draw_plans:
         return _draw(plans_path, as_json)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from harness.commands.options import Name, emit, json_option, loading, strategy_names
+from harness.commands.options import Name, emit, jobs_option, json_option, loading, only_with, strategy_names
 from harness.errors import UserError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ PLAIN_EVERY_S = 10.0
 )
 @click.option("--budget", type=click.IntRange(1), default=5000, show_default=True, help="Most schedules of a trial.")
 @click.option("--trials", type=click.IntRange(1), help="Trials each.  [default: 20 of the portfolio, 5 of any other]")
-@click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Worker processes.")
+@jobs_option(2)
 @click.option(
     "--state",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -92,6 +92,10 @@ def command(
     from harness.kill_matrix_page import write_page
     from harness.power import PORTFOLIO, RIVALS, compare_all, exit_code
 
+    if sum((as_gate, power, confirm)) > 1:
+        raise click.UsageError("--gate, --power and --confirm exclude each other")
+    only_with("--gate", as_gate, "deep")
+    only_with("--confirm", confirm, "tries")
     watch = None if as_json else _Watch()
     names = _names(ids, mutants)
     progress = None if watch is None else watch.show
@@ -107,7 +111,11 @@ def command(
             _print_gate(verdict)
         return verdict.exit_code
     if mutants is None:
-        state.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            state.parent.mkdir(parents=True, exist_ok=True)
+            state.open("ab").close()
+        except OSError as error:
+            raise UserError(f"cannot write {state}: {error.strerror}; name another place with --state") from error
     wanted = strategies or ((PORTFOLIO, *RIVALS) if power else (PORTFOLIO,))
     result = matrix.run_matrix(
         names,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import math
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,17 +12,19 @@ from typing import Any, TypeVar
 
 import click
 import msgspec
+from click.core import ParameterSource
 
 from harness.errors import UserError
 
 LOAD_S = 10.0
+JOBS_MAX = 1024
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _UNITS = {"ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000, "h": 3_600_000_000_000, "": 1_000_000_000}
 
 
 class Duration(click.ParamType[int]):
-    """A length of time: 500ms, 60s, 2m, 1h; a bare number is seconds; more than none. Nanoseconds."""
+    """A length of time: 500ms, 60s, 2m, 1h; a bare number is seconds; more than none, a week at most. Nanoseconds."""
 
     name = "duration"
 
@@ -34,7 +37,24 @@ class Duration(click.ParamType[int]):
         length_ns = int(float(match[1]) * _UNITS[match[2]])
         if length_ns <= 0:
             self.fail(f"{value!r} is no time at all; write 500ms, 60s, 2m or 1h", param, ctx)
+        from nemesis.checks import LONGEST_NS
+
+        if length_ns > LONGEST_NS:
+            self.fail(f"{value!r} is more than a week; write 500ms, 60s, 2m or 1h", param, ctx)
         return length_ns
+
+
+class Rate(click.FloatRange):
+    """A number of times a second: finite, and not negative."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        rate = super().convert(value, param, ctx)
+        if not math.isfinite(rate):
+            self.fail(f"{value!r} is no number that can be counted; 0 means as fast as they are answered", param, ctx)
+        return rate
 
 
 class Choice(click.Choice[str]):
@@ -103,6 +123,34 @@ def deployment_option(function: Function) -> Function:
         type=Choice(["collapsed", "classic"]),
         help="collapsed: every process plays all roles; classic: each role a process.",
     )(function)
+
+
+def jobs_option(default: int | None, default_text: str = "", note: str = "") -> Callable[[Function], Function]:
+    return click.option(
+        "--jobs",
+        type=click.IntRange(1, JOBS_MAX),
+        default=default,
+        show_default=default is not None,
+        help=f"Worker processes{note}." + (f"  [default: {default_text}]" if default_text else ""),
+    )
+
+
+def asked_for(*names: str) -> list[str]:
+    """Those of these parameters of the running command that stood on the command line, as they are written there."""
+    context = click.get_current_context()
+    given = [
+        parameter
+        for parameter in context.command.params
+        if parameter.name in names and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
+    ]
+    return [parameter.opts[0] for parameter in given]
+
+
+def only_with(option: str, given: bool, *names: str) -> None:
+    """Options that mean something together with another one only are refused without it, not ignored."""
+    lonely = [] if given else asked_for(*names)
+    if lonely:
+        raise click.UsageError(f"{', '.join(lonely)}: only with {option}")
 
 
 def plant_of(mutant: str | None) -> Any:

@@ -13,6 +13,8 @@ from harness.commands.options import (
     Choice,
     Duration,
     Name,
+    Rate,
+    asked_for,
     deployment_option,
     emit,
     json_option,
@@ -44,7 +46,10 @@ class FaultKinds(click.ParamType[tuple[str, ...]]):
         if value == "none":
             return ()
         kind = Name("kind of fault", lambda: [*KINDS, "none"])
-        return tuple(kind.convert(one.strip(), param, ctx) for one in value.split(","))
+        kinds = tuple(kind.convert(one.strip(), param, ctx) for one in value.split(","))
+        if "none" in kinds:
+            self.fail("'none' is no fault at all; it stands alone", param, ctx)
+        return kinds
 
 
 class DirectoryName(click.ParamType[str]):
@@ -84,9 +89,7 @@ class DirectoryName(click.ParamType[str]):
     metavar="KIND,…",
     help="Only these kinds of fault (none: no fault). Default: all.",
 )
-@click.option(
-    "--rate", type=click.FloatRange(min=0), help="Operations a second intended; 0: as fast as they are answered."
-)
+@click.option("--rate", type=Rate(), help="Operations a second intended; 0: as fast as they are answered.")
 @click.option("--clients", type=click.IntRange(1, 10_000), help="Logical clients.")
 @click.option("--keys", type=click.IntRange(1, 100_000), help="Keys of each kind.")
 @click.option("--mix", metavar="F=SHARE,…", help="For example read=0.5,write=0.5.")
@@ -141,6 +144,9 @@ def _plan(plan_file: Path | None, options: dict[str, Any]) -> Plan:
         if not plan_file.is_file():
             raise UserError(f"no such plan file: {plan_file}")
         plan = load_plan(plan_file)
+        ignored = asked_for(*(name for name in options if name != "mutant"))
+        if ignored:
+            raise UserError(f"{', '.join(ignored)}: what a plan says counts; change it there, or leave out --plan")
         mutant = plant_of(options["mutant"])
         return plan if mutant is None else replace(plan, mutant=mutant)
     seed = options["seed"] if options["seed"] is not None else int(time.time()) % 1_000_000

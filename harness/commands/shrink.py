@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from harness.commands.options import emit, json_option, mutant_option, plant_of
+from harness.errors import UserError
 
 
 @click.command()
@@ -29,6 +30,11 @@ def command(path: Path, budget: int, out: Path | None, mutant: str | None, as_js
     from harness.store import load_plan_or_run
 
     plan, run = load_plan_or_run(path)
+    directory = out or run or path.parent
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot create {directory}: {error.strerror}; name another place with --out") from error
     if mutant is not None:
         plan = msgspec.structs.replace(plan, mutant=plant_of(mutant))
 
@@ -43,8 +49,6 @@ def command(path: Path, budget: int, out: Path | None, mutant: str | None, as_js
         else:
             click.echo("the plan breaks no rule: there is nothing to shrink")
         return result.exit_code
-    directory = out or run or path.parent
-    directory.mkdir(parents=True, exist_ok=True)
     plan_path, test_path = write_shrunk(result, directory)
     shrunk_run = write_shrunk_run(result, directory)
     warnings = render(shrunk_run)

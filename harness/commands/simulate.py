@@ -14,8 +14,10 @@ import msgspec
 from harness.commands.options import (
     Duration,
     Name,
+    Rate,
     deployment_option,
     emit,
+    jobs_option,
     json_option,
     mutant_option,
     plant_of,
@@ -45,7 +47,7 @@ REPORTS_AT_MOST = 10
 @click.option(
     "--seed", type=int, default=0, show_default=True, help="Seed of the first schedule; the next ones count up."
 )
-@click.option("--jobs", type=click.IntRange(1), default=None, help="Worker processes.  [default: one a core]")
+@jobs_option(None, "one a core")
 @click.option("--hang", type=Duration(), help="A schedule that takes longer is a finding.  [default: 60s]")
 @click.option("--nodes", type=click.IntRange(1, 15), help="Replicas, or acceptors.  [default: drawn, mostly 3 or 5]")
 @click.option(
@@ -53,9 +55,7 @@ REPORTS_AT_MOST = 10
 )
 @click.option("--settle", type=Duration(), help="What each schedule may take to recover.  [default: 2s]")
 @click.option("--clients", type=click.IntRange(1, 10_000), help="Logical clients.  [default: drawn, 1 to 8]")
-@click.option(
-    "--rate", type=click.FloatRange(min=0), help="Operations a second intended.  [default: drawn, mostly 15 to 400]"
-)
+@click.option("--rate", type=Rate(), help="Operations a second intended.  [default: drawn, mostly 15 to 400]")
 @click.option("--keys", type=click.IntRange(1, 100_000), help="Keys of each kind.  [default: drawn, 1 to 5]")
 @click.option(
     "--lockstep",
@@ -111,12 +111,13 @@ def command(
     )
     tasks = seeds(strategy, seed, count, frame)
     watch = None if as_json else _Watch(count, None if length is None else length / 1e9)
+    workers = jobs or (os.cpu_count() or 1 if cluster is None else cluster_threads(cluster))
     try:
         result = run_campaign(
             tasks,
             store=store,
             seed=seed,
-            jobs=jobs or (os.cpu_count() or 1 if cluster is None else cluster_threads(cluster)),
+            jobs=workers if count is None else min(workers, count),
             seconds=None if length is None else length / 1e9,
             hang_s=HANG_S if hang is None else hang / 1e9,
             texts=None if mutant is None else files_of(mutant),
@@ -127,7 +128,8 @@ def command(
         if watch is not None:
             watch.close()
     kept = [Path(one.directory) for one in result.clusters[:REPORTS_AT_MOST]]
-    warnings = [*render_campaign(Path(result.directory), kept), *index_store(store)]
+    warnings = [f"not written: {one}; make room, or choose another place with --store" for one in result.unwritten]
+    warnings += [*render_campaign(Path(result.directory), kept), *index_store(store)]
     confirmed = []
     if lockstep and not result.interrupted:
         confirmed = confirm_in_lockstep(seeds(strategy, seed, lockstep, frame))
@@ -174,9 +176,10 @@ class _Watch:
 
     def show(self, state: CampaignState) -> None:
         wall_s = max(state.wall_s, 1e-9)
+        failures = "1 failure" if state.failures == 1 else f"{state.failures} failures"
         text = (
-            f"{state.runs} schedules ({state.runs / wall_s:.0f}/s)  {state.events / 1e6:.1f} M events "
-            f"({state.events / wall_s / 1e3:.0f} k/s)  {state.failures} failures"
+            f"{_schedules(state.runs)} ({state.runs / wall_s:.0f}/s)  {state.events / 1e6:.1f} M events "
+            f"({state.events / wall_s / 1e3:.0f} k/s)  {failures}"
         )
         if self._progress is not None:
             done = state.wall_s if self._seconds is not None else state.runs
@@ -211,6 +214,10 @@ def _summary(result: CampaignResult) -> dict[str, Any]:
     }
 
 
+def _schedules(number: int) -> str:
+    return "1 schedule" if number == 1 else f"{number} schedules"
+
+
 def _print(result: CampaignResult) -> None:
     from harness.results import Verdict
 
@@ -218,12 +225,13 @@ def _print(result: CampaignResult) -> None:
     rate = f"{result.runs / wall_s:.0f} schedules/s, {result.events / wall_s / 1e3:.0f} k events/s"
     cut = "interrupted: " if result.interrupted else ""
     if result.verdict is Verdict.FAIL:
-        text = f"✘ FAIL  {cut}{result.failures} of {result.runs} schedules break a rule"
+        verb = "breaks" if result.failures == 1 else "break"
+        text = f"✘ FAIL  {cut}{result.failures} of {_schedules(result.runs)} {verb} a rule"
         click.secho(text, fg="magenta", bold=True)
     elif result.verdict is Verdict.PASS:
-        click.secho(f"✔ PASS  {result.runs} schedules, no violation", fg="cyan", bold=True)
+        click.secho(f"✔ PASS  {_schedules(result.runs)}, no violation", fg="cyan", bold=True)
     else:
-        click.secho(f"? INCONCLUSIVE  {cut}{result.runs} schedules, no violation", fg="yellow", bold=True)
+        click.secho(f"? INCONCLUSIVE  {cut}{_schedules(result.runs)}, no violation", fg="yellow", bold=True)
     click.echo(f"  {result.events:,} events, {result.commands:,} commands in {result.wall_s:.1f} s ({rate})")
     twice = "one schedule was" if result.reruns == 1 else f"{result.reruns} schedules were"
     click.echo(f"  {twice} run twice: equal digests; digest of all: {result.digest}")

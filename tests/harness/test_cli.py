@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -166,6 +167,19 @@ def test_every_option_has_a_help_text() -> None:
         (["replay", "--world", "lockstp", "plan.json"], "did you mean 'lockstep'?"),
         (["check", "--format", "eden"], "did you mean 'edn'?"),
         (["run", "--disk", "ram"], "is not one of 'disk', 'memory'"),
+        (["run", "--rate", "nan"], "'nan' is no number that can be counted"),
+        (["run", "--mix", "read=inf"], "workload.mix.read: must be finite"),
+        (["run", "--faults", "kill,none"], "'none' is no fault at all"),
+        (["run", "--duration", "999999999h"], "is more than a week"),
+        (["simulate", "--rate", "inf"], "'inf' is no number that can be counted"),
+        (["simulate", "--jobs", "9999"], "9999 is not in the range 1<=x<=1024"),
+        (["matrix", "--deep"], "--deep: only with --gate"),
+        (["matrix", "--tries", "3"], "--tries: only with --confirm"),
+        (["matrix", "--gate", "--power"], "exclude each other"),
+        (["matrix", "--state", "/dev/null/x"], "name another place with --state"),
+        (["gate", "--comparisons", "3"], "--comparisons: only with --calibrate"),
+        (["gate", "--draw-plans", "--mutant", "A03"], "nothing else runs it"),
+        (["compare", "main", ".", "--runs-file", "runs"], "--runs-file: only with --calibrate"),
     ],
 )
 def test_a_mistake_of_the_user_ends_with_2_and_says_what_to_do(call: Call, args: list[str], told: str) -> None:
@@ -237,6 +251,43 @@ def test_a_store_that_cannot_be_written_is_told(call: Call, tmp_path: Path) -> N
         ended = call(*command, "--store", "file/store")
         assert ended.code == 2
         assert "--store" in ended.err
+
+
+def test_options_that_a_plan_outvotes_are_refused(call: Call, good: Path) -> None:
+    ended = call("run", "--plan", good, "--seed", 4, "--nodes", 5)
+    assert ended.code == 2
+    assert "--seed, --nodes: what a plan says counts" in ended.err
+
+
+def test_shrink_asks_for_a_place_before_it_works(call: Call, bad: Path) -> None:
+    ended = call("shrink", bad, "--out", "/dev/null/x")
+    assert ended.code == 2
+    assert "replays" not in ended.err and "name another place with --out" in ended.err
+
+
+@pytest.mark.parametrize(("number", "code"), [(errno.ENOSPC, 2), (errno.EACCES, 2), (errno.EBADF, 70)])
+def test_what_the_disk_refuses_is_told_in_one_line(
+    call: Call, monkeypatch: pytest.MonkeyPatch, number: int, code: int
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number), "somewhere")
+
+    monkeypatch.setattr("harness.campaign.run_campaign", refuse)
+    ended = call("simulate", "--runs", 1)
+    assert ended.code == code
+    told = f"torture: somewhere: {os.strerror(number)}; make room, or choose another place"
+    assert (told in ended.err, "Traceback" in ended.err) == (code == 2, code == 70)
+
+
+def test_a_campaign_whose_store_is_full_still_tells_what_it_found(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("harness.campaign.write_simulated_run", refuse)
+    ended = call("simulate", "--runs", 8, "--jobs", 1, "--mutant", "P01")
+    assert ended.code == 1
+    assert "✘ FAIL" in ended.out
+    assert "No space left on device; make room" in ended.err and "Traceback" not in ended.err
 
 
 def test_a_fault_of_the_harness_ends_with_70(call: Call, good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -430,6 +481,25 @@ def test_an_interrupted_campaign_keeps_what_there_is_and_ends_with_130(tmp_path:
     assert alive == []
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_gate_waits_for_no_plan(tmp_path: Path, number: signal.Signals) -> None:
+    with _started([*TORTURE, "gate", "--jobs", "2"], tmp_path) as gate:
+        workers = psutil.Process(gate.pid).children(recursive=True)
+        gate.send_signal(number)
+        assert _end_of(gate, 20) == 130
+    assert psutil.wait_procs(workers, timeout=20)[1] == []
+
+
+def test_a_terminated_campaign_ends_like_an_interrupted_one(tmp_path: Path) -> None:
+    with _started(
+        [*TORTURE, "simulate", "--runs", "100000", "--jobs", "2", "--strategy", "calm", "--json"], tmp_path
+    ) as campaign:
+        campaign.terminate()
+        assert _end_of(campaign) == 130
+        assert campaign.stdout is not None
+        assert json.loads(campaign.stdout.read())["interrupted"] is True
+
+
 def test_an_impatient_interrupt_ends_a_campaign_at_once(tmp_path: Path) -> None:
     """Whoever presses Ctrl-C twice is not left with a program that waits for its workers."""
     with _started(
@@ -459,9 +529,9 @@ def test_an_interrupted_matrix_waits_for_no_trial(tmp_path: Path) -> None:
         assert _end_of(matrix) == 130
 
 
-def _end_of(process: subprocess.Popen[str]) -> int:
+def _end_of(process: subprocess.Popen[str], seconds: int = 60) -> int:
     try:
-        return process.wait(timeout=60)
+        return process.wait(timeout=seconds)
     finally:
         process.kill()
 
@@ -496,6 +566,33 @@ def test_a_reader_that_goes_away_is_no_fault_of_the_harness_and_no_violation(arg
     ended = subprocess.run([*TORTURE, *arguments], stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
     os.close(writer)
     assert (ended.returncode, ended.stderr) == (141, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "full", "code"),
+    [
+        (["list", "mutants"], "stdout", 2),
+        (["list", "mutants", "--json"], "stdout", 2),
+        (["--help"], "stdout", 2),
+        (["nothing"], "stderr", 2),
+    ],
+)
+def test_output_that_cannot_be_written_is_never_taken_for_a_violation(
+    arguments: list[str], full: str, code: int
+) -> None:
+    with Path("/dev/full").open("w") as nowhere:
+        streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, full: nowhere}
+        ended = subprocess.run([*TORTURE, *arguments], **streams, text=True, check=False)
+    assert ended.returncode == code
+    assert full == "stderr" or "output could not be written: No space left on device" in ended.stderr
+
+
+def test_a_closed_standard_input_is_the_users_mistake() -> None:
+    ended = subprocess.run(
+        ["sh", "-c", 'exec "$@" <&-', "sh", *TORTURE, "check", "-"], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 2
+    assert "the standard input is closed" in ended.stderr
 
 
 @pytest.mark.parametrize("answer", [3, 4])

@@ -17,7 +17,7 @@ def test_failures_link_to_their_first_run_wherever_the_store_was_moved(
     make_campaign: MakeCampaign, tmp_path: Path
 ) -> None:
     html = write_campaign_page(make_campaign(tmp_path / "store" / "campaign" / "20260101T000000-1")).read_text()
-    assert "Violation found" in html and "1 of 3 schedules break a rule." in html
+    assert "Violation found" in html and "1 of 3 schedules breaks a rule." in html
     assert 'href="failure-vote-lost-2/report.html"' in html and "/somewhere/else" not in html
     assert "torture shrink failure-vote-lost-2" in html
     assert "<script>document.title" not in html and "\u202e" not in html
@@ -58,7 +58,7 @@ def test_the_index_lists_campaigns_with_their_verdict(make_campaign: MakeCampaig
     (entry,) = entries(tmp_path / "store")
     assert (entry.verdict, entry.link) == ("FAIL", "campaign/20260101T000000-17/report.html")
     assert entry.brief is not None and entry.brief.seed == 17
-    assert "1 of 3 schedules break a rule: vote/lost" in write_index(tmp_path / "store").read_text()
+    assert "1 of 3 schedules breaks a rule: vote/lost" in write_index(tmp_path / "store").read_text()
     (directory / "campaign.json").write_text("{")
     assert [entry.verdict for entry in entries(tmp_path / "store")] == ["NONE"]
 
