@@ -176,6 +176,7 @@ def bench_plan(seed: int) -> Plan:
         deployment="collapsed",
         nodes=NODES,
         duration_ns=DURATION_NS,
+        settle_ns=Plan().settle_ns,
         workload=Workload(clients=CLIENTS, rate=0.0, keys=KEYS),
         limits=Plan().limits,
         client_links_faulty=False,

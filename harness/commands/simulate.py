@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import click
-import msgspec
 
 from harness.commands.options import (
     Duration,
@@ -51,9 +50,9 @@ REPORTS_AT_MOST = 10
 @click.option("--hang", type=Duration(), help="A schedule that takes longer is a finding.  [default: 60s]")
 @click.option("--nodes", type=click.IntRange(1, 15), help="Replicas, or acceptors.  [default: drawn, mostly 3 or 5]")
 @click.option(
-    "--duration", type=Duration(), help="Load and faults of each schedule.  [default: drawn, mostly 1s to 3s]"
+    "--duration", type=Duration(), help="Load and faults of each schedule.  [default: drawn, mostly 0.8s to 2.4s]"
 )
-@click.option("--settle", type=Duration(), help="What each schedule may take to recover.  [default: 2s]")
+@click.option("--settle", type=Duration(), help="What each schedule may take to recover.  [default: drawn, 1.2s or 2s]")
 @click.option("--clients", type=click.IntRange(1, 10_000), help="Logical clients.  [default: drawn, 1 to 8]")
 @click.option("--rate", type=Rate(), help="Operations a second intended.  [default: drawn, mostly 15 to 400]")
 @click.option("--keys", type=click.IntRange(1, 100_000), help="Keys of each kind.  [default: drawn, 1 to 5]")
@@ -101,12 +100,12 @@ def command(
     from paxos_impl.mutants.registry import files_of
 
     count = runs if runs is not None else (None if length is not None else 1000)
-    base = Plan(mutant=plant_of(mutant))
     frame = Frame(
-        base if settle is None else msgspec.structs.replace(base, settle_ns=settle),
+        Plan(mutant=plant_of(mutant)),
         deployment=cast("Deployment | None", deployment),
         nodes=nodes,
         duration_ns=duration,
+        settle_ns=settle,
         workload=_workload({"clients": clients, "rate": rate, "keys": keys}),
     )
     tasks = seeds(strategy, seed, count, frame)

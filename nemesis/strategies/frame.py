@@ -1,6 +1,6 @@
 """The frame of a plan: everything but its faults. What the caller leaves open is drawn from the seed.
 
-Small clusters, few keys, small limits and one to three seconds: what is rare in a long run of a large cluster (a full
+Small clusters, few keys, small limits and a second or two: what is rare in a long run of a large cluster (a full
 window, a snapshot, two commands on one key) is common here.
 """
 
@@ -24,9 +24,14 @@ _MIXES: tuple[dict[str, float], ...] = (
     {"read": 0.3, "write": 0.4, "delete": 0.3},
 )
 
-_RATES = (15, 30, 60, 60, 120, 400)
+_RATES = (15, 15, 30, 30, 30, 60, 60, 60, 60, 120, 120, 400)
 """Operations a second. Most of what happens in a run are the votes on commands, and bugs need few commands but many changes of
 leaders and crashes: with little load the same faults cost fewer events."""
+
+_DURATIONS_MS = (800, 2400)
+_SETTLES_MS = (1200, 1200, 2000)
+"""Mostly just more than the leadership may take to settle: a third of all events came after the heal, where little breaks. What
+shows only later shows in the longer ones."""
 
 _SETTLE_RATE = 12.5
 """Operations a second after the heal, at least: every client must ask in time to show whether it makes progress."""
@@ -36,11 +41,12 @@ class Frame(msgspec.Struct, frozen=True):
     """What a strategy must keep to. None: it draws."""
 
     base: Plan = Plan()
-    """Everything that is never drawn: timing, settle time, mutant, name."""
+    """Everything that is never drawn: timing, mutant, name."""
     deployment: Deployment | None = None
     nodes: int | None = None
     """Replicas, or acceptors in the classic deployment (2 proposers and 2 learners stand beside them)."""
     duration_ns: int | None = None
+    settle_ns: int | None = None
     workload: Workload | None = None
     limits: Limits | None = None
     client_links_faulty: bool | None = None
@@ -67,7 +73,8 @@ def framed(seed: int, strategy: str, frame: Frame) -> Plan:
         seed=seed,
         strategy=strategy,
         cluster=cluster,
-        duration_ns=frame.duration_ns or stepped(between(part("duration"), 1000, 3000) * MILLISECOND),
+        duration_ns=frame.duration_ns or stepped(between(part("duration"), *_DURATIONS_MS) * MILLISECOND),
+        settle_ns=frame.settle_ns or choice(part("settle"), _SETTLES_MS) * MILLISECOND,
         workload=workload,
         limits=frame.limits or _limits(part("limits")),
         network=_network(part("network")),

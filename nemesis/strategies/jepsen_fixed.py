@@ -22,6 +22,7 @@ def generate(seed: int, frame: Frame) -> Plan:
         frame,
         nodes=frame.nodes or NODES,
         duration_ns=frame.duration_ns or TIMEOUTS * base.timing.election_timeout_ns,
+        settle_ns=frame.settle_ns or base.settle_ns,
         workload=frame.workload or load,
         limits=frame.limits or base.limits,
         client_links_faulty=bool(frame.client_links_faulty),

@@ -15,13 +15,14 @@ from nemesis.strategies.frame import Frame, framed, spread
 from nemesis.strategies.moves import unit
 
 DURATION_NS = 3 * SECOND
+SETTLE_NS = 2 * SECOND
 _LAST = 8.0
 """Election timeouts before the end in which nothing begins: the last takeover is over when all is healed."""
 
 
 def generate(seed: int, frame: Frame) -> Plan:
-    duration_ns = frame.duration_ns or DURATION_NS
-    plan = framed(seed, "takeover", msgspec.structs.replace(frame, duration_ns=duration_ns))
+    times = {"duration_ns": frame.duration_ns or DURATION_NS, "settle_ns": frame.settle_ns or SETTLE_NS}
+    plan = framed(seed, "takeover", msgspec.structs.replace(frame, **times))
     plan = msgspec.structs.replace(plan, heal="all")
     draw = stream(f"{seed}/takeover")
     faults: list[Fault] = []

@@ -49,7 +49,7 @@ def generate(seed: int, frame: Frame) -> Plan:
         strategy="torture",
         cluster=cluster_of(frame.deployment or base.cluster.deployment, nodes),
         duration_ns=frame.duration_ns or DURATION_NS,
-        settle_ns=max(base.settle_ns, SETTLE_NS),
+        settle_ns=frame.settle_ns or max(base.settle_ns, SETTLE_NS),
         timing=TIMING if base.timing == Timing() else base.timing,
         workload=workload,
         limits=frame.limits or base.limits,

@@ -137,7 +137,7 @@ def test_rows_and_digest_do_not_depend_on_the_number_of_jobs(tmp_path: Path) -> 
 
 def test_what_is_not_to_be_drawn_is_given() -> None:
     load = Workload(clients=3, rate=60.0, keys=2)
-    frame = Frame(Plan(settle_ns=1_300_000_000), duration_ns=350_000_000, workload=load)
+    frame = Frame(duration_ns=350_000_000, settle_ns=1_300_000_000, workload=load)
     plan = Task("portfolio", 1, frame).make_plan()
     assert (plan.duration_ns, plan.settle_ns, plan.workload) == (350_000_000, 1_300_000_000, load)
 

@@ -41,9 +41,9 @@ def plan_of(*faults: Fault, seed: int = 1, **fields: Any) -> Plan:
 
 def of_portfolio(seed: int) -> Plan:
     frame = Frame(
-        base=Plan(settle_ns=600 * MS),
         deployment=("collapsed", "classic")[seed % 2],  # type: ignore[arg-type]
         duration_ns=400 * MS,
+        settle_ns=600 * MS,
         workload=Workload(clients=3, rate=60.0, keys=2),
     )
     return generate("portfolio", seed, frame)

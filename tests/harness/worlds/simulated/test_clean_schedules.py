@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from harness.campaign import Task, local_executor, run_batch
-from nemesis.plan import MILLISECOND, Plan, Workload
+from nemesis.plan import MILLISECOND, Workload
 from nemesis.strategies.frame import Frame
 
 BATCH = 25
@@ -29,9 +29,9 @@ BATCH = 25
 def task(seed: int) -> Task:
     deployment: Any = ("collapsed", "classic")[seed % 2]
     frame = Frame(
-        base=Plan(settle_ns=1300 * MILLISECOND),
         deployment=deployment,
         duration_ns=350 * MILLISECOND,
+        settle_ns=1300 * MILLISECOND,
         workload=Workload(clients=3, rate=60.0, keys=2),
     )
     return Task("portfolio", seed, frame)

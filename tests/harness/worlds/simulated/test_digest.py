@@ -19,8 +19,8 @@ from nemesis.strategies.frame import Frame
 
 ROOT = Path(harness.__file__).parent.parent
 FRAME = Frame(
-    base=Plan(settle_ns=800 * MILLISECOND),
     duration_ns=600 * MILLISECOND,
+    settle_ns=800 * MILLISECOND,
     workload=Workload(clients=3, rate=100.0, keys=2),
 )
 PROGRAM = """
