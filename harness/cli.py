@@ -97,7 +97,8 @@ def main(args: list[str] | None = None) -> None:
     words = sys.argv[1:] if args is None else args
     try:
         with _terminated_as_interrupted():
-            code: Any = torture.main(words, prog_name="torture", standalone_mode=False)
+            colour = False if os.environ.get("NO_COLOR") else None  # None: if a terminal reads it
+            code: Any = torture.main(words, prog_name="torture", standalone_mode=False, color=colour)
             if sys.stdout is not None:
                 sys.stdout.flush()
     except (ReaderGone, BrokenPipeError):

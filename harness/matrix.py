@@ -490,8 +490,13 @@ def read_recorded(path: Path) -> Recorded:
     """Raises UserError if the file is not there or not a matrix."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=Recorded)
-    except (OSError, msgspec.DecodeError) as error:
-        raise UserError(f"{path} is no recorded matrix ({error}); record one with `torture matrix`") from error
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be read ({error.strerror}); go to the project's directory, or record one with "
+            "`torture matrix --write`"
+        ) from error
+    except msgspec.DecodeError as error:
+        raise UserError(f"{path} is no recorded matrix ({error}); record one with `torture matrix --write`") from error
 
 
 def gate(

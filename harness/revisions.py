@@ -108,6 +108,7 @@ def _git(where: Path, *arguments: str) -> str:
     if ended.returncode:
         what = arguments[-1].removesuffix("^{commit}")
         raise UserError(
-            f"git {arguments[0]} {what}: {ended.stderr.strip() or 'no such revision'}; name a commit, a branch or `.`"
+            f"git {arguments[0]} {what}: {ended.stderr.strip() or 'no such revision'}; name a commit, a branch or `.`, "
+            "or on both sides what was recorded: directories of runs, or baselines"
         )
     return ended.stdout.strip()

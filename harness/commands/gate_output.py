@@ -22,7 +22,12 @@ def finish(result: GateResult, directory: Path, as_json: bool) -> int:
     """Write the reports into ``directory``, print the decision, return the exit code."""
     from reports.gate_text import lines
 
-    warnings = write(result, directory)
+    try:
+        warnings = write(result, directory)
+    except UserError as error:
+        if result.exit_code == 0:
+            raise
+        warnings = [str(error)]  # what was found is worse, and must be told
     if as_json:
         emit(
             {

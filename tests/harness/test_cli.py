@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -173,6 +174,8 @@ def test_every_option_has_a_help_text() -> None:
         (["run", "--duration", "999999999h"], "is more than a week"),
         (["simulate", "--rate", "inf"], "'inf' is no number that can be counted"),
         (["simulate", "--jobs", "9999"], "9999 is not in the range 1<=x<=1024"),
+        (["matrix", "--gate"], "go to the project's directory"),
+        (["compare", "nothing", "."], "or on both sides what was recorded"),
         (["matrix", "--deep"], "--deep: only with --gate"),
         (["matrix", "--tries", "3"], "--tries: only with --confirm"),
         (["matrix", "--gate", "--power"], "exclude each other"),
@@ -566,6 +569,20 @@ def test_a_reader_that_goes_away_is_no_fault_of_the_harness_and_no_violation(arg
     ended = subprocess.run([*TORTURE, *arguments], stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
     os.close(writer)
     assert (ended.returncode, ended.stderr) == (141, "")
+
+
+@pytest.mark.parametrize(("value", "coloured"), [("1", False), ("", True)])
+def test_no_color_is_obeyed(value: str, coloured: bool, tmp_path: Path) -> None:
+    """https://no-color.org: any value but none."""
+    ours, theirs = pty.openpty()
+    words = [*TORTURE, "simulate", "--runs", "1", "--jobs", "1"]
+    environment = os.environ | {"NO_COLOR": value, "TERM": "xterm", "PYTHONPATH": str(Path(__file__).parents[2])}
+    subprocess.run(words, cwd=tmp_path, env=environment, stdout=theirs, stderr=subprocess.DEVNULL, check=True)
+    os.close(theirs)
+    told = os.read(ours, 4096).decode()
+    os.close(ours)
+    assert "PASS" in told
+    assert ("\x1b[" in told) == coloured
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 
 from harness.cli import main
 from harness.gate import hash_of_plans, read_baseline, write_plans
+from reports.gate import Broken
 from tests.harness.test_gate import kills
 
 SLOW = """
@@ -137,3 +138,13 @@ def test_reports_that_cannot_be_written_are_a_mistake_of_the_user(torture: Tortu
     (tmp_path / "file").write_text("")
     assert torture(*GATE, "--store", "file/store") == 2
     assert "choose another place" in torture.err
+
+
+def test_a_violation_is_told_though_its_report_cannot_be_written(
+    torture: Torture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert torture(*GATE, "--write-baseline", "--salts", 1) == 0
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr("harness.gate.broken_runs", lambda *_: (Broken("plan 1, salt 0", "a/rule", "broken"),))
+    assert torture(*GATE, "--store", "file/store") == 1
+    assert "✘ FAIL" in torture.out and "a/rule" in torture.out and "warning: cannot write" in torture.out

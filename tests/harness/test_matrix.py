@@ -156,8 +156,11 @@ def test_a_recorded_matrix_is_read_as_written(tmp_path: Path) -> None:
     assert sorted(read_recorded(path).rows, key=lambda one: one.mutant) == sorted(
         result.rows, key=lambda one: one.mutant
     )
-    with pytest.raises(UserError, match="no recorded matrix"):
+    with pytest.raises(UserError, match="cannot be read"):
         read_recorded(tmp_path / "none.json")
+    path.write_text("{}")
+    with pytest.raises(UserError, match="no recorded matrix"):
+        read_recorded(path)
 
 
 def test_trials_tell_which_code_ran_them(tmp_path: Path) -> None:
