@@ -65,7 +65,7 @@ def test_what_the_frame_gives_is_kept() -> None:
 
 def test_random_plans_are_short_and_of_three_or_five_in_both_deployments() -> None:
     plans = [generate("portfolio", seed) for seed in range(200)]
-    short = ("coup", "legacy", "gaps", "hangover", "heir")
+    short = ("coup", "legacy", "gaps", "hangover", "heir", "calm")
     ordinary = [plan for plan in plans if plan.strategy not in ("molasses", "margins", *short)]
     assert all(plan.duration_ns <= 3.2 * SECOND for plan in plans if plan.strategy in short)
     assert all(800 * MILLISECOND <= plan.duration_ns <= 2400 * MILLISECOND for plan in ordinary)
