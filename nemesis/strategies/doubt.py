@@ -3,7 +3,8 @@
 Answers are lost after the command was executed; requests come twice, the second time long after the client has gone on, and
 to a leader that never saw the first; clients lose patience and come back as others, so that sessions push each other out. The
 servers have little trouble meanwhile, but leaders change: who leads next must know from the log what was executed, and under
-which session.
+which session. Or there is just room for the sessions of the few clients, and what a client that has gone asked for comes again,
+its session as well: that pushes out the one of a client that still asks, and was not told that it had its way.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ def generate(seed: int, frame: Frame) -> Plan:
     plan = framed(seed, "doubt", msgspec.structs.replace(frame, client_links_faulty=links))
     draw = stream(f"{seed}/doubt")
     plan = _impatient(plan, draw, frame)
+    if draw() < 0.4 and links:
+        return _forgotten(plan, draw, frame)
     faults = noise(plan, draw)
     at_ns = spread(draw, unit(plan), 0.5, 2.0)
     while at_ns < plan.duration_ns:
@@ -68,6 +71,31 @@ def _impatient(plan: Plan, draw: Draw, frame: Frame) -> Plan:
         timing=timing if frame.base.timing == Timing() else plan.timing,
         workload=frame.workload or workload,
         limits=frame.limits or limits,
+    )
+
+
+def _forgotten(plan: Plan, draw: Draw, frame: Frame) -> Plan:
+    """Few clients with as many sessions; most answers are lost, and each request comes again when its client has gone."""
+    patience_ns, clients = choice(draw, (100, 150, 300)) * MILLISECOND, choice(draw, (1, 1, 2))
+    timing = msgspec.structs.replace(plan.timing, operation_timeout_ns=patience_ns, client_retry_ns=15 * MILLISECOND)
+    workload = msgspec.structs.replace(plan.workload, clients=clients, rate=30.0, settle_rate=settle_share(30.0))
+    late: dict[str, Parameter] = {
+        "probability": choice(draw, (0.3, 1.0)),
+        "jitter_ns": spread(draw, patience_ns, 2.0, 8.0),
+        "way": "in",
+        "peer": ALL_CLIENTS,
+    }
+    lost: dict[str, Parameter] = {"probability": round(0.4 + 0.5 * draw(), 2), "way": "out", "peer": ALL_CLIENTS}
+    return msgspec.structs.replace(
+        plan,
+        timing=timing if frame.base.timing == Timing() else plan.timing,
+        workload=frame.workload or workload,
+        limits=frame.limits or msgspec.structs.replace(plan.limits, max_sessions=1),
+        faults=(
+            Fault("duplicate", "all", at_ns=0, duration_ns=-1, params=late),
+            Fault("drop", "all", at_ns=0, duration_ns=-1, params=lost),
+            *last_blow(plan, draw),
+        ),
     )
 
 

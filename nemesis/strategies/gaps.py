@@ -9,14 +9,15 @@ or is given a snapshot that covers them, and goes down before that is durable.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from nemesis.draws import Draw, between, choice, sample, stream
 from nemesis.faults import Fault, Parameter
-from nemesis.plan import MILLISECOND, Plan, Timing, members
+from nemesis.plan import MILLISECOND, Network, Plan, Timing, members
 from nemesis.strategies.frame import Frame, framed, spread, stepped
 from nemesis.strategies.moves import BACK_NS, hop, stand_up, unit
-from nemesis.triggers import ordinal
 
 _RUN = (5.0, 9.0)
 """Election timeouts that a run takes: three or four leaders follow each other within two or three."""
@@ -25,26 +26,26 @@ _RUN = (5.0, 9.0)
 def generate(seed: int, frame: Frame) -> Plan:
     plan = framed(seed, "gaps", frame)
     draw = stream(f"{seed}/gaps")
-    plan = _some_in_flight(plan, draw, frame)
+    fate = choice(draw, (_goes, _goes, _goes, _yields, _reigns_on))
+    plan = _some_in_flight(plan, draw, frame, (1,) if fate is _reigns_on else (0, 0, 1, 3))
     leads = [name for name, role in members(plan.cluster) if role in ("replica", "proposer")]
     first, second, other = (sample(draw, leads, 3) * 3)[:3]
-    third = choice(draw, (first, first, other))
-    faults = _stands_first(plan, draw, first)
-    slot = between(draw, 1, choice(draw, (4, 12)))
-    trigger = f"{ordinal(slot + between(draw, 1, 2))} agent {first} propose"
-    faults += _reign(plan, draw, first, slot) + _follows(plan, draw, trigger, first, second)
-    slot = choice(draw, (1, 2, 2, 3))
-    faults += _reign(plan, draw, second, slot)
-    trigger = f"{ordinal(slot + between(draw, 0, 2))} agent {second} propose"
-    faults += _follows(plan, draw, trigger, second, third)
-    if draw() < 0.5:
-        faults += _falls(plan, draw, choice(draw, (first, third)))
+    third, slot = choice(draw, (first, first, other)), between(draw, 1, choice(draw, (4, 12)))
+    faults, heard = _reign(plan, draw, first, slot)
+    trigger = f"agent {first} propose slot {slot + between(draw, 1, 2)}"
+    unheard = [name for name in _voters(plan) if name not in heard]
+    faults = [_stands_first(plan, first), *faults, *_follows(plan, draw, trigger, first, second, unheard)]
+    again = slot + choice(draw, (0, 1, 1, 2))
+    faults += _reign(plan, draw, second, again)[0]
+    trigger = f"agent {second} propose slot {choice(draw, (slot, slot + 1, again + 1))}"
+    faults += fate(plan, draw, trigger, (first, second, third), heard)
     return msgspec.structs.replace(plan, faults=tuple(faults))
 
 
-def _some_in_flight(plan: Plan, draw: Draw, frame: Frame) -> Plan:
-    """A few slots at once, with a command each: enough for a gap, and few enough to have no end of values behind it."""
-    clients, rate, every = choice(draw, (4, 6, 8)), choice(draw, (200.0, 400.0)), choice(draw, (0, 0, 1, 3))
+def _some_in_flight(plan: Plan, draw: Draw, frame: Frame, snapshots: tuple[int, ...]) -> Plan:
+    """A few slots at once, with a command each: enough for a gap, and few enough to have no end of values behind it. Messages
+    take little of an election timeout, so that the next one leads before anybody else would."""
+    clients, rate, every = choice(draw, (4, 6, 8)), choice(draw, (200.0, 400.0)), choice(draw, snapshots)
     limits = msgspec.structs.replace(
         plan.limits, window=choice(draw, (2, 2, 3, 4)), batch_commands=1, snapshot_every=every, keep_slots=0
     )
@@ -52,6 +53,8 @@ def _some_in_flight(plan: Plan, draw: Draw, frame: Frame) -> Plan:
     patient = msgspec.structs.replace(plan.timing, retransmit_ns=choice(draw, (40, 150, 150)) * MILLISECOND)
     return msgspec.structs.replace(
         plan,
+        network=Network(latency_ns=choice(draw, (200, 1000, 1000)) * 1000, jitter_ns=choice(draw, (100, 1000)) * 1000),
+        disk=msgspec.structs.replace(plan.disk, sync_ns=500_000, jitter_ns=500_000),
         timing=patient if frame.base.timing == Timing() else plan.timing,
         workload=frame.workload or workload,
         limits=frame.limits or limits,
@@ -63,45 +66,47 @@ def _voters(plan: Plan) -> list[str]:
     return [name for name, role in members(plan.cluster) if role in ("replica", "acceptor")]
 
 
-def _quorum(plan: Plan, draw: Draw, stands: str, without: str) -> list[str]:
-    """Just enough voters, the one that stands among them if it votes, mostly without one that is away."""
-    others = [name for name in _voters(plan) if name not in (stands, without)]
+def _quorum(plan: Plan, draw: Draw, stands: str, without: Sequence[str]) -> list[str]:
+    """Just enough voters, the one that stands among them if it votes, those of ``without`` only if there are no others."""
+    others = sample(draw, [name for name in _voters(plan) if name != stands], len(_voters(plan)))
+    others.sort(key=lambda name: name in without)
     mine = [name for name in _voters(plan) if name == stands]
-    return (mine + sample(draw, others, len(others)))[: len(_voters(plan)) // 2 + 1]
+    return (mine + others)[: len(_voters(plan)) // 2 + 1]
 
 
-def _stands_first(plan: Plan, draw: Draw, first: str) -> list[Fault]:
+def _stands_first(plan: Plan, first: str) -> Fault:
     """Before anybody else would."""
     jump: dict[str, Parameter] = {"offset_ns": 2 * unit(plan)}
-    return [Fault("clock_jump", f"agent:{first}", at_ns=0, duration_ns=unit(plan), params=jump)]
+    return Fault("clock_jump", f"agent:{first}", at_ns=0, duration_ns=unit(plan), params=jump)
 
 
-def _reign(plan: Plan, draw: Draw, leads: str, slot: int) -> list[Fault]:
-    """Of its proposals one is lost to all others, those behind it to all but few."""
+def _reign(plan: Plan, draw: Draw, leads: str, slot: int) -> tuple[list[Fault], list[str]]:
+    """What it proposes in that slot is lost to all others, what is behind it to all but few; and these few."""
     lost: dict[str, Parameter] = {"probability": 1.0, "way": "out", "limit": len(_voters(plan))}
     faults = []
     if draw() < 0.9:
-        trigger = f"{ordinal(slot)} agent {leads} propose"
+        trigger = f"agent {leads} propose slot {slot}"
         faults.append(Fault("drop", f"agent:{leads}", trigger=trigger, duration_ns=_moment(plan), params=lost))
-    trigger = f"{ordinal(slot + 1)} agent {leads} propose"
+    trigger = f"agent {leads} propose slot {slot + 1}"
     others = [name for name in _voters(plan) if name != leads]
-    for peer in sample(draw, others, len(others) - choice(draw, (1, 1, 1, 0))):
-        deaf: dict[str, Parameter] = {"probability": 1.0, "way": "out", "peer": peer}
+    deaf = sample(draw, others, len(others) - choice(draw, (1, 1, 1, 0)))
+    for peer in deaf:
+        few: dict[str, Parameter] = {"probability": 1.0, "way": "out", "peer": peer}
         length_ns = spread(draw, unit(plan), 0.1, 1.0)
-        faults.append(Fault("drop", f"agent:{leads}", trigger=trigger, duration_ns=length_ns, params=deaf))
-    return faults
+        faults.append(Fault("drop", f"agent:{leads}", trigger=trigger, duration_ns=length_ns, params=few))
+    return faults, [name for name in others if name not in deaf]
 
 
 def _moment(plan: Plan) -> int:
     return max(100_000, stepped(hop(plan) // 4))
 
 
-def _follows(plan: Plan, draw: Draw, trigger: str, leads: str, next_one: str) -> list[Fault]:
-    """The leader is away from here on, and the next one stands up, before all voters that it does not need."""
+def _follows(plan: Plan, draw: Draw, trigger: str, leads: str, next_one: str, without: Sequence[str]) -> list[Fault]:
+    """The leader is away from here on, and the next one stands up; mostly the voters that it does not need are away too."""
     kind, after_ns = choice(draw, ("partition", "partition", "kill", "power")), spread(draw, hop(plan), 0.1, 3.0)
     waits_ns = after_ns + BACK_NS + spread(draw, hop(plan), 1.0, 12.0)
     away_ns = waits_ns + spread(draw, hop(plan), 4.0, choice(draw, (12.0, 40.0)))
-    quorum = _quorum(plan, draw, next_one, leads)
+    quorum = _quorum(plan, draw, next_one, (leads, *without))
     rest = [name for name in _voters(plan) if name not in quorum and name != leads]
     lost: dict[str, Parameter] = {"unsynced": "lost"} if kind == "power" else {}
     faults = [
@@ -121,14 +126,33 @@ def _follows(plan: Plan, draw: Draw, trigger: str, leads: str, next_one: str) ->
     return faults
 
 
-def _falls(plan: Plan, draw: Draw, who: str) -> list[Fault]:
-    """It goes down soon after it led again, or was given a snapshot."""
-    trigger = choice(draw, ("3rd leader", "4th leader", f"first agent {who} installed"))
-    kind, after_ns = choice(draw, ("kill", "power")), spread(draw, hop(plan), 0.0, 6.0)
-    slow: dict[str, Parameter] = {"delay_ns": spread(draw, hop(plan), 1.0, 6.0)}
-    faults = [
-        Fault(kind, f"agent:{who}", trigger=trigger, after_ns=after_ns, duration_ns=spread(draw, unit(plan), 0.1, 1.0))
-    ]
-    if draw() < 0.4:
-        faults.append(Fault("slow_sync", f"agent:{who}", trigger="2nd leader", duration_ns=unit(plan), params=slow))
-    return faults
+def _goes(plan: Plan, draw: Draw, trigger: str, who: tuple[str, str, str], heard: list[str]) -> list[Fault]:
+    """The second leader goes too, and the third is often elected without the one that heard what is behind the gap."""
+    first, second, third = who
+    faults = _follows(plan, draw, trigger, second, third, choice(draw, ((), heard)))
+    crash = _falls(plan, draw, choice(draw, (first, third)), "3rd leader", 6.0)
+    return [*faults, *(crash if draw() < 0.3 else [])]
+
+
+def _yields(plan: Plan, draw: Draw, trigger: str, who: tuple[str, str, str], heard: list[str]) -> list[Fault]:
+    """The second leader elects the third, and tells what it knows is chosen behind a slot that is not; soon that one falls."""
+    _, second, third = who
+    after_ns = BACK_NS + spread(draw, hop(plan), 4.0, 16.0)
+    rest = [name for name in _voters(plan) if name not in (second, third)]
+    quorum = _quorum(plan, draw, third, rest)
+    return [*stand_up(plan, draw, third, quorum, trigger, after_ns), *_falls(plan, draw, third, "3rd leader", 16.0)]
+
+
+def _reigns_on(plan: Plan, draw: Draw, trigger: str, who: tuple[str, str, str], heard: list[str]) -> list[Fault]:
+    """The second leader stays. The first is given a snapshot in place of what it voted for, and falls before that is
+    durable."""
+    slow: dict[str, Parameter] = {"delay_ns": spread(draw, hop(plan), 2.0, 12.0)}
+    installed = f"first agent {who[0]} installed"
+    falls = _falls(plan, draw, who[0], installed, 16.0)
+    return [Fault("slow_sync", f"agent:{who[0]}", trigger=installed, duration_ns=unit(plan), params=slow), *falls]
+
+
+def _falls(plan: Plan, draw: Draw, who: str, trigger: str, hops: float) -> list[Fault]:
+    kind, after_ns = choice(draw, ("kill", "kill", "power")), spread(draw, hop(plan), 0.0, hops)
+    length_ns = spread(draw, unit(plan), 0.1, 1.0)
+    return [Fault(kind, f"agent:{who}", trigger=trigger, after_ns=after_ns, duration_ns=length_ns)]

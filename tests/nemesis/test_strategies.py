@@ -253,6 +253,15 @@ def test_in_a_legacy_one_that_was_silent_goes_for_good_when_another_leads() -> N
     assert any(fault.target == plan.faults[-1].target for plan in plans for fault in silent)
 
 
+def test_doubt_lets_requests_come_again_when_their_client_has_gone() -> None:
+    plans = [generate("doubt", seed) for seed in SEEDS]
+    lasting = [(plan, fault) for plan in plans for fault in plan.faults if fault.at_ns == 0 and fault.duration_ns == -1]
+    again = [(p, f) for p, f in lasting if f.kind == "duplicate" and f.params.get("peer") == "clients"]
+    assert 10 < len(again) < 40
+    assert all(int(f.params["jitter_ns"]) >= 2 * p.timing.operation_timeout_ns for p, f in again)
+    assert all(plan.limits.max_sessions == plan.workload.clients <= 2 for plan, _ in again)
+
+
 def test_gaps_lose_a_value_and_let_the_one_behind_it_through_to_few() -> None:
     for seed in SEEDS:
         plan = generate("gaps", seed)
