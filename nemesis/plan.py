@@ -316,8 +316,3 @@ def _slower(fault: Fault, factor: float) -> Fault:
 def encode_plan(plan: Plan) -> bytes:
     """The plan as JSON text for ``decode_plan``, complete with defaults, so that it means the same when they change."""
     return msgspec.json.format(msgspec.json.encode(plan), indent=2) + b"\n"
-
-
-def plan_to_dict(plan: Plan) -> dict[str, Any]:
-    result: dict[str, Any] = msgspec.to_builtins(plan)
-    return result

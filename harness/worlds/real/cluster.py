@@ -43,7 +43,6 @@ START_S = 15.0
 """Longest wait for a process to start and report in."""
 DEATH_S = 5.0
 """Longest wait for a killed process to be reaped."""
-POLL_S = 0.0005
 
 Note = Callable[[str, tuple[str, ...], Evidence], None]
 """(kind, names, evidence) of something nobody asked for."""
