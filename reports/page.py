@@ -307,6 +307,7 @@ def reproduce(model: RunModel) -> dict[str, str]:
     return {
         "command": model.results.reproduce if model.results else f"torture check {model.directory}",
         "version": wording.shown(model.environment.get("version", "not recorded"), 60),
+        "commit": wording.shown(model.environment["commit"], 60) if model.environment.get("commit") else "",
         "strategy": wording.shown(model.plan.get("strategy") or "not recorded", 60),
         "faults": wording.count(len(faults), "fault") if isinstance(faults, list) else "no plan on record",
         "mutant": wording.shown(model.results.mutant, 80) if model.results and model.results.mutant else "",

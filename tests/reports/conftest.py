@@ -419,7 +419,7 @@ def _named(row: Operation) -> dict[str, Any]:
 
 
 def environment() -> dict[str, Any]:
-    return {"python": "3.11.7", "platform": "Linux x86_64", "cpus": 2, "version": "0.1.0"}
+    return {"python": "3.11.7", "platform": "Linux x86_64", "cpus": 2, "version": "0.1.0", "commit": "1a2b3c4"}
 
 
 @pytest.fixture

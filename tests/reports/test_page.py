@@ -71,6 +71,7 @@ def test_the_verdict_comes_first_in_words(make_run: MakeRun, story: str) -> None
     expected = [name for name in SECTIONS if name != "counterexample" or WORDS[story] == "Violation found"]
     assert [name for name in outline.ids if name in SECTIONS] == expected
     assert ("interrupted: the run did not end by itself" in outline.text) == (story == "interrupted")
+    assert "Version 0.1.0, commit 1a2b3c4." in outline.text
 
 
 def test_an_agreement_violation_names_slot_learners_values_and_rules(make_run: MakeRun) -> None:
