@@ -17,11 +17,12 @@ EXIT_CODES = """\
 |---|---|---|---|---|
 | 0 | pass (replay: same verdict and digest as recorded) | a smaller or minimal plan still fails | all as recorded | not worse |
 | 1 | a violation (outranks an interrupt) | | a planted bug survives its budget, or the unmodified code fails | a violation |
-| 2 | wrong usage, bad file, missing directory | same | same | same |
+| 2 | wrong usage, bad file, missing directory, full disk | same | same | same |
 | 3 | inconclusive (replay: not reproduced) | the plan does not fail | cannot tell | cannot tell |
 | 4 | | | | worse than the base in a hard metric |
 | 70 | the harness broke, or two replays differ | same | same | same |
-| 130 | interrupted | same | same | same |
+| 130 | interrupted (Ctrl-C, SIGTERM) | same | same | same |
+| 141 | whoever read the output went away (`\\| head`) | same | same | same |
 
 With `--json` a command prints one JSON object on standard output and nothing else; every object has `verdict`, `exit_code` and
 `run_directory`. Messages about mistakes go to standard error.

@@ -6,6 +6,7 @@ another). Planted bugs of the registry are there then; those of a file of one's 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from typing import Any, TypeVar
@@ -24,6 +25,8 @@ class DaskExecutor(Executor):
             from distributed import Client
         except ImportError as error:
             raise UserError("--cluster needs Dask: pip install 'paxos-torture[cluster]'") from error
+        if not re.search(r"://|:\d+$", address):  # Dask notices it late, and then waits for what never began
+            raise UserError(f"--cluster {address!r} is no address of a scheduler, such as tcp://127.0.0.1:8786")
         try:
             self._client: Any = Client(address, timeout=CONNECT_S, set_as_default=False)
         except (OSError, ValueError, TimeoutError) as error:

@@ -149,6 +149,7 @@ def test_every_option_has_a_help_text() -> None:
         (["simulate", "--for", "soon"], "write 500ms, 60s, 2m or 1h"),
         (["simulate", "--runs", "0"], "0 is not in the range"),
         (["simulate", "--cluster", "tcp://127.0.0.1:1", "--runs", "1"], "no Dask scheduler answers"),
+        (["simulate", "--cluster", "somewhere", "--runs", "1"], "such as tcp://127.0.0.1:8786"),
         (["replay", "nothing.json"], "no such plan file or run directory: nothing.json"),
         (["replay"], "Missing argument"),
         (["shrink", "nothing.json"], "no such plan file or run directory"),
