@@ -85,9 +85,9 @@ def _reign(plan: Plan, draw: Draw, leads: str, slot: int) -> tuple[list[Fault], 
     lost: dict[str, Parameter] = {"probability": 1.0, "way": "out", "limit": len(_voters(plan))}
     faults = []
     if draw() < 0.9:
-        trigger = f"agent {leads} propose slot {slot}"
+        trigger = f"agent {leads} sent_accept slot {slot}"
         faults.append(Fault("drop", f"agent:{leads}", trigger=trigger, duration_ns=_moment(plan), params=lost))
-    trigger = f"agent {leads} propose slot {slot + 1}"
+    trigger = f"agent {leads} sent_accept slot {slot + 1}"
     others = [name for name in _voters(plan) if name != leads]
     deaf = sample(draw, others, len(others) - choice(draw, (1, 1, 1, 0)))
     for peer in deaf:
