@@ -19,8 +19,8 @@ from nemesis.triggers import ordinal
 
 OPENED = 0.7
 """Share of the plans that get an opening."""
-_PLAIN = ("calm", "power_sweep")
-"""Strategies whose point is what they leave out."""
+_PLAIN = ("calm", "power_sweep", "gaps", "heir")
+"""Strategies whose point is what they leave out, or whose story begins with the first leader."""
 _KINDS = ("kill", "pause", "partition", "power", "clock_jump", "clock_jump")
 
 
