@@ -88,7 +88,7 @@ class LazyGroup(click.Group):
 def torture() -> None:
     """Find bugs in consensus: one fault plan drives a simulator and real processes alike.
 
-    Start with `torture run` (real processes, about two minutes) or `torture simulate --for 30s`.
+    Start with `torture run` (real processes, a good minute) or `torture simulate --for 30s`.
     """
 
 
