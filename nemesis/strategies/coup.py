@@ -4,7 +4,8 @@ Two quorums meet, but they need not have more than one member in common, and wha
 get right. Left to themselves elections are won by whoever is quickest, by the votes of all. Here the clocks of just a
 quorum jump until its members would elect somebody, and the clock of one of them a bit further: that one stands up. The others
 are away meanwhile. Each voter misses the first Accepts of a leader, or the later ones, or some, or all. Now and then two stand
-up at once, with one round; or the same one again, and answers to its former ballot come late.
+up at once, with one round; or the same one again, and what a voter said to it the last time arrives just then, while it
+asks for promises or votes anew.
 """
 
 from __future__ import annotations
@@ -43,13 +44,16 @@ def generate(seed: int, frame: Frame) -> Plan:
     plan = msgspec.structs.replace(plan, limits=limits, duration_ns=duration_ns, timing=timing)
     again = choice(draw, (0.1, 0.4, 0.7))
     faults: list[Fault] = []
+    elections: list[tuple[int, str]] = []
     at_ns, number, stands = spread(draw, unit(plan), 0.2, 1.0), 0, _candidates(plan, draw)
     while at_ns < plan.duration_ns:
         number += 1
+        elections.append((at_ns, stands[0]))
         faults += _election(plan, draw, at_ns, stands) + _audience(plan, draw, number, share)
         drawn, same = _candidates(plan, draw), draw() < again
         stands = stands if same else drawn
         at_ns += spread(draw, hop(plan), _HOPS, _HOPS + 2 * reign)
+    faults += _old_answers(plan, stream(f"{seed}/coup/answers"), elections)
     faults += last_blow(plan, draw)
     return msgspec.structs.replace(plan, faults=tuple(faults))
 
@@ -81,6 +85,23 @@ def _election(plan: Plan, draw: Draw, at_ns: int, stands: list[str]) -> list[Fau
     if draw() < 0.7 and away:
         shape: dict[str, Parameter] = {"shape": choice(draw, ("isolate", "one_way"))}
         faults.append(Fault("partition", f"agent:{','.join(away)}", at_ns=at_ns, duration_ns=lasts_ns, params=shape))
+    return faults
+
+
+def _old_answers(plan: Plan, draw: Draw, elections: list[tuple[int, str]]) -> list[Fault]:
+    """What one voter says to a candidate takes until that one stands up the next time."""
+    share = choice(draw, (0.0, 0.4, 0.8))
+    voters = [name for name, role in members(plan.cluster) if role in ("replica", "acceptor")]
+    faults = []
+    for (at_ns, stands), later in zip(elections, range(1, len(elections)), strict=False):
+        voter, begin_ns = choice(draw, voters), at_ns + spread(draw, hop(plan), 1.5, 3.0)
+        spared_ns, jitter_ns = spread(draw, hop(plan), 0.0, 2.5), spread(draw, hop(plan), 0.0, 2.0)
+        again_ns = next((then_ns for then_ns, name in elections[later:] if name == stands), None)
+        if again_ns is None or voter == stands or draw() >= share:
+            continue
+        delay_ns = max(0, again_ns - at_ns - spared_ns)
+        params: dict[str, Parameter] = {"way": "out", "peer": stands, "delay_ns": delay_ns, "jitter_ns": jitter_ns}
+        faults.append(Fault("delay", f"agent:{voter}", at_ns=begin_ns, duration_ns=again_ns - begin_ns, params=params))
     return faults
 
 

@@ -25,6 +25,8 @@ _SHORT = 16
 """A queue that is filled by as many clients."""
 _SMALL = 16
 """Bytes of a value: a state of larger ones, in tiny pages, would be on its way for longer than a run lasts."""
+_CROWDED = 0.2
+"""Share of plans in which several commands wait for each slot, and not all of them have room in it, also after the heal."""
 _FLOOD = 0.05
 """Share of plans in which a list runs full: they have many commands, and take as long as several others."""
 
@@ -39,6 +41,9 @@ def generate(seed: int, frame: Frame) -> Plan:
         name, seed, msgspec.structs.replace(frame, base=base, nodes=frame.nodes or (3 if flooded else nodes))
     )
     limits, workload = _limits(plan.limits, draw), _workload(plan.workload, draw)
+    crowd = stream(f"{seed}/margins/crowd")
+    if crowd() < _CROWDED:
+        limits, workload = _crowded(limits, workload, crowd)
     if draw() < 0.5:
         limits = msgspec.structs.replace(limits, max_sessions=workload.clients)
     if workload.value_bytes > _SMALL:
@@ -75,6 +80,19 @@ def _limits(limits: Limits, draw: Draw) -> Limits:
     )
     short = limits.queue_commands < _SHORT
     return msgspec.structs.replace(limits, window=16, batch_commands=64, batch_bytes=65_536) if short else limits
+
+
+def _crowded(limits: Limits, workload: Workload, draw: Draw) -> tuple[Limits, Workload]:
+    """Only after the heal does every operation have to be answered: the load goes on there. It is no more than what one slot
+    after another can bear, be it for one command each."""
+    limits = msgspec.structs.replace(
+        limits,
+        window=1,
+        batch_commands=choice(draw, (2, 3, 64)),
+        batch_bytes=choice(draw, (1, 100, 200, 65_536)),
+        queue_commands=4096,
+    )
+    return limits, msgspec.structs.replace(workload, clients=8, rate=choice(draw, (30.0, 60.0)), settle_rate=1.0)
 
 
 def _workload(workload: Workload, draw: Draw) -> Workload:

@@ -18,6 +18,8 @@ from nemesis.strategies.moves import KINDS_AND_WEIGHTS, unit
 from nemesis.strategies.power_sweep import sweep
 from nemesis.triggers import parse_trigger
 
+SHORT = ("coup", "legacy", "gaps", "hangover", "heir", "twins")
+"""Strategies with runs of their own length."""
 SEEDS = range(60)
 
 
@@ -65,9 +67,8 @@ def test_what_the_frame_gives_is_kept() -> None:
 
 def test_random_plans_are_short_and_of_three_or_five_in_both_deployments() -> None:
     plans = [generate("portfolio", seed) for seed in range(200)]
-    short = ("coup", "legacy", "gaps", "hangover", "heir", "calm")
-    ordinary = [plan for plan in plans if plan.strategy not in ("molasses", "margins", *short)]
-    assert all(plan.duration_ns <= 3.2 * SECOND for plan in plans if plan.strategy in short)
+    ordinary = [plan for plan in plans if plan.strategy not in ("molasses", "margins", "calm", *SHORT)]
+    assert all(plan.duration_ns <= 3.2 * SECOND for plan in plans if plan.strategy in ("calm", *SHORT))
     assert all(800 * MILLISECOND <= plan.duration_ns <= 2400 * MILLISECOND for plan in ordinary)
     assert {plan.cluster.deployment for plan in ordinary} == {"collapsed", "classic"}
     assert {plan.cluster.nodes for plan in ordinary if plan.cluster.deployment == "collapsed"} == {3, 5}
@@ -237,8 +238,30 @@ def test_coup_names_who_stands_up_and_who_elects_it() -> None:
         assert any(fault.params.get("peer") for fault in plan.faults)
 
 
+def test_answers_to_a_former_ballot_come_when_the_same_one_stands_up_again() -> None:
+    late = [
+        (plan, fault)
+        for plan in (generate("coup", seed) for seed in SEEDS)
+        for fault in plan.faults
+        if fault.kind == "delay" and "peer" in fault.params and fault.at_ns is not None
+    ]
+    assert len(late) > 5
+    for plan, fault in late:
+        stands = {one.at_ns for one in plan.faults if one.kind == "clock_jump" and fault.params["peer"] in one.target}
+        assert (fault.at_ns or 0) + fault.duration_ns in stands
+
+
+def test_twins_stand_up_at_once_and_one_of_them_is_late() -> None:
+    for seed in SEEDS[:10]:
+        plan = generate("twins", seed)
+        both = [one for one in plan.faults if one.kind == "clock_jump" and one.params["offset_ns"] == 2 * unit(plan)]
+        pairs = [one.target.removeprefix("agent:").split(",") for one in both if "," in one.target]
+        late = {one.target for one in plan.faults if one.kind == "delay"}
+        assert pairs and late <= {f"agent:{names[-1]}" for names in pairs}
+
+
 def test_strategies_of_one_story_keep_to_a_short_frame() -> None:
-    for name in ("coup", "legacy", "gaps", "hangover", "heir"):
+    for name in SHORT:
         for nodes in (1, 2, 3):
             for seed in range(10):
                 frame = Frame(duration_ns=SECOND // 10, deployment=("collapsed", "classic")[seed % 2], nodes=nodes)
