@@ -386,6 +386,36 @@ class TombstoneIsAbsent(KeyValueStore):
 
 
 @mutant(
+    "L34",
+    "votes of one round are added up, whichever node leads",
+    rule="chosen = a quorum in one ballot",
+    paper="The Part-Time Parliament, 2.1, B1",
+    breaks="A",
+    oracle="decision",
+    difficulty="hard",
+    deployments=("classic",),
+)
+class AddsUpByRound(Tally):
+    def counted_under(self, ballot: Ballot, value: Value) -> Ballot:
+        return (ballot[0], 0)
+
+
+@mutant(
+    "L35",
+    "catch-up ends at a no-op, which is empty and so looks like none",
+    rule="catch-up serves every chosen value from the slot asked for",
+    paper="Paxos Made Live, 4.2",
+    breaks="P",
+    oracle="liveness",
+    difficulty="hard",
+)
+class ServesUpToANoOp(Learner):
+    def values_to_serve(self, slot: int) -> tuple[Value, ...]:
+        values = super().values_to_serve(slot)
+        return values[: values.index(())] if () in values else values
+
+
+@mutant(
     "LQ1",
     "a second value for a decided slot silently replaces the first",
     rule="chosen is for ever",

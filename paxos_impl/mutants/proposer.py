@@ -610,6 +610,50 @@ class GivesUpForWhatLearnersKnow(Proposer):
 
 
 @mutant(
+    "P54",
+    "of votes of one round the one told first is adopted, whichever node led",
+    rule="ballots are ordered by round, then by node",
+    paper="The Part-Time Parliament, 2.1, B1",
+    breaks="A",
+    oracle="vote",
+    difficulty="deep",
+)
+class ComparesVotesByRound(Proposer):
+    def value_to_propose(self, slot: int, votes: list[PastVote]) -> Value:
+        return max(votes, key=lambda vote: (vote.chosen, vote.ballot[0])).value if votes else NO_OP
+
+
+@mutant(
+    "P55",
+    "promises for earlier ballots of this very node count",
+    rule="promises count for the ballot being prepared only",
+    paper="Paxos Made Simple, 2.2",
+    breaks="A",
+    oracle="promise",
+    difficulty="deep",
+)
+class CountsOwnOldPromises(Proposer):
+    def counts_promise(self, message: Promise) -> bool:
+        return self.state == "preparing" and message.ballot[1] == self.node
+
+
+@mutant(
+    "P56",
+    "who leads again goes on behind the slots of its earlier leadership, though nobody else knows of them",
+    rule="new commands go right above every slot reported",
+    paper="Paxos Made Simple, 3",
+    breaks="P",
+    oracle="liveness",
+    difficulty="deep",
+)
+class GoesOnBehindItsOwnSlots(Proposer):
+    def inherit(self) -> None:
+        before = self.next_slot
+        super().inherit()
+        self.next_slot = max(before, self.next_slot)
+
+
+@mutant(
     "PQ2",
     "of equal ballots the vote told last is adopted",
     rule="P2c: the value of the highest-ballot vote",
