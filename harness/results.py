@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from harness.errors import UserError
+
 SCHEMA_VERSION = 1
 
 
@@ -144,4 +146,11 @@ def write_results(directory: Path, results: Results) -> None:
 
 
 def read_results(directory: Path) -> Results:
-    return msgspec.json.decode((directory / "results.json").read_bytes(), type=Results)
+    """Raises UserError if the file is not what ``write_results`` writes."""
+    path = directory / "results.json"
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Results)
+    except msgspec.DecodeError as error:
+        raise UserError(
+            f"{path} is damaged, or of another version ({error}); `torture check {directory}` writes it anew"
+        ) from error

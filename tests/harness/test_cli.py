@@ -410,6 +410,16 @@ def test_check_and_report_of_a_run(call: Call, failed_run: Path) -> None:
     assert Path(ended.json["report"]).exists()
 
 
+@pytest.mark.parametrize("text", ["", "{}", "nothing"])
+def test_results_that_are_damaged_are_told_and_check_makes_them_anew(call: Call, failed_run: Path, text: str) -> None:
+    (failed_run / "results.json").write_text(text)
+    ended = call("report", failed_run)
+    assert ended.code == 2
+    assert f"`torture check {failed_run}` writes it anew" in ended.err
+    assert call("check", failed_run).code == 1
+    assert call("report", failed_run).code == 0
+
+
 def test_check_refuses_options_that_say_nothing_there(call: Call, failed_run: Path, tmp_path: Path) -> None:
     ended = call("check", failed_run, "--model", "register", "--key-field", "key")
     assert ended.code == 2
