@@ -1,4 +1,4 @@
-"""Ctrl-C while worker processes are at work: the first ends the work, the second the program.
+"""Ctrl-C (or SIGTERM) while worker processes are at work: the first ends the work, the second the program.
 
 A worker ignores Ctrl-C (its campaign decides) and may be in the middle of a long schedule: an executor that is merely shut
 down waits for it, also at the exit of the interpreter, and an interrupt in that wait can leave it waiting for ever.
@@ -17,9 +17,10 @@ from harness.results import EXIT_INTERRUPTED
 
 
 def stop_workers(executor: Executor) -> None:
-    """After an interrupt: nothing that was submitted is waited for. From now on another Ctrl-C ends the program at once."""
+    """After an interrupt: nothing that was submitted is waited for. From now on another one ends the program at once."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, _leave)
+        signal.signal(signal.SIGTERM, _leave)
     executor.shutdown(wait=False, cancel_futures=True)
     for worker in multiprocessing.active_children():
         worker.kill()
