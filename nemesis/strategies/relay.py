@@ -16,9 +16,6 @@ from nemesis.plan import Plan, members
 from nemesis.strategies.frame import Frame, framed, last_blow, noise, spread
 from nemesis.strategies.moves import unit
 
-_ASKED, _LOCAL = 0.3, {"local-read": 0.5, "read": 0.1, "write": 0.4}
-"""Share of plans in which clients mostly ask whoever is at hand what it knows, be it behind the others or not."""
-
 
 def generate(seed: int, frame: Frame) -> Plan:
     plan = framed(seed, "relay", frame)
@@ -26,9 +23,7 @@ def generate(seed: int, frame: Frame) -> Plan:
     every, page = choice(draw, (0, 0, 5, 100)), choice(draw, (128, 512, 4096))
     heal = choice(draw, ("majority", plan.heal))
     limits = frame.limits or msgspec.structs.replace(plan.limits, snapshot_every=every, page_bytes=page)
-    asked = stream(f"{seed}/relay/asked")() < _ASKED
-    workload = msgspec.structs.replace(plan.workload, mix=dict(_LOCAL)) if asked else plan.workload
-    plan = msgspec.structs.replace(plan, workload=frame.workload or workload, limits=limits, heal=heal)
+    plan = msgspec.structs.replace(plan, limits=limits, heal=heal)
     turn = sample(draw, [name for name, role in members(plan.cluster) if role in ("replica", "learner")], 99)
     faults = noise(plan, draw) + _echoes(plan, draw)
     length, place = choice(draw, (1.0, 2.0)), 0
