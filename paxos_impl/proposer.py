@@ -80,6 +80,8 @@ class PromiseBook:
         self.pages: dict[int, dict[int, int]] = {}
         """Sender -> first slot of a page -> first slot behind it."""
         self.last_page: dict[int, int] = {}
+        self.whole: set[int] = set()
+        """Senders found complete: they stay so, and need not be looked at again."""
         self.votes: dict[int, list[PastVote]] = {}
         self.floors: dict[int, int] = {}
 
@@ -97,7 +99,8 @@ class PromiseBook:
 
     def complete(self) -> list[int]:
         """Senders whose pages tell of every slot that was asked for."""
-        return [source for source in self.last_page if self.told(source) == BEHIND_ALL]
+        self.whole.update(one for one in self.last_page if one not in self.whole and self.told(one) == BEHIND_ALL)
+        return [source for source in self.last_page if source in self.whole]
 
     def told(self, source: int) -> int:
         """The first slot the sender's pages do not tell of."""

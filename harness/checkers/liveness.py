@@ -1,6 +1,7 @@
 """Liveness: after the final heal, within ``plan.settle_ns``, every client gets answers and all learners catch up.
 
-* *Progress*: each client that asked for anything after the heal got at least one answer within the bound. Logical clients
+* *Progress*: each client that asked for anything after the heal got at least one answer within the bound. (That its session
+  had expired tells nothing of that; whether it may have expired is judged by ``sessions``.) Logical clients
   that share an address and change their process number cannot be told apart in the history; there the run's own count
   of clients that progressed (note ``settled``) decides.
 * *Convergence*: every learner's last incarnation covers all slots chosen before the heal, and all acknowledged ones.
@@ -28,6 +29,8 @@ SETTLED_TIMEOUTS = 10
 """Election timeouts after the heal within which the leadership must have settled."""
 TIMED_OUT = "timeout"
 """How a history says that a client got no answer in its time."""
+EXPIRED = "session expired"
+"""How it says that the cluster answered, but no longer knew the session."""
 SLOTS_ON_THE_WAY = 100
 """Slots that may be applied while a snapshot makes its way to the disk."""
 _KEEPS_THE_LOG = frozenset({"corrupt", "disk_full", "sync_error"})
@@ -148,13 +151,13 @@ def _first_answers(asked: dict[int, list[Call]], healed: int) -> dict[str, int |
 def _no_progress(
     case: Case, asked: dict[int, list[Call]], timeouts: list[Operation], healed: int, bound: int
 ) -> Iterable[Violation]:
-    early = _given_up_early(case, timeouts, healed, bound)
+    no_sign = _given_up_early(case, timeouts, healed, bound) | _expired(case)
     for _, calls in sorted(asked.items()):
         if any(call.type == "ok" and call.ret_ns is not None and call.ret_ns <= healed + bound for call in calls):
             continue
         if case.ended_ns < healed + bound and any(call.type == "info" and call.ret_ns is None for call in calls[-1:]):
             continue  # the run ended before its time was up
-        if all(_too_late(case, call, healed + bound) or (call.process, call.seq) in early for call in calls):
+        if all(_too_late(case, call, healed + bound) or (call.process, call.seq) in no_sign for call in calls):
             continue
         yield Violation(
             rule="liveness/no-progress",
@@ -179,6 +182,12 @@ def _given_up_early(case: Case, timeouts: list[Operation], healed: int, bound: i
     if not case.deterministic:
         return set()
     return {(row.process, row.seq) for row in timeouts if row.time_ns < settled}
+
+
+def _expired(case: Case) -> set[tuple[int, int]]:
+    """(process, seq) of what met an expired session. Who changed its session after a lost answer left one behind, and that may
+    push out another client's."""
+    return {(row.process, row.seq) for row in case.operations if row.type == "info" and row.error == EXPIRED}
 
 
 def _who(calls: list[Call], told_apart: bool) -> str:

@@ -264,6 +264,19 @@ def test_what_was_given_up_while_leaders_settled_tells_nothing_of_progress_in_vi
     assert not [v for v in results_of(case)["liveness"].violations if v.rule == "liveness/no-progress"]
 
 
+def test_an_expired_session_tells_nothing_of_progress(good: Any) -> None:
+    expired = good.invoke(8, "write", "k", "q")
+    good.complete(expired, "info", error="session expired")
+    good.now += 2_000_000_000
+    good.operate(7, "write", "k", "later")
+    assert "liveness/no-progress" not in rules_of(good.case())
+    good.directory = good.directory.with_name("asked again")
+    good.now -= 1_800_000_000
+    good.invoke(8, "write", "k", "again")
+    good.now += 1_800_000_000
+    assert "liveness/no-progress" in rules_of(good.case())
+
+
 def test_logical_clients_that_the_run_saw_without_progress(good: Any) -> None:
     for progressed in (True, False):
         good.faults.append(FaultEvent(good.tick(), "note", -1, "settled", (), {"every_client_progressed": progressed}))
