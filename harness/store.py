@@ -7,6 +7,7 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,18 @@ def new_run_directory(store: Path, name: str, seed: int) -> Path:
             f"cannot create a run directory in {store}: {error.strerror}; choose another place with --store DIR"
         ) from error
     raise UserError(f"{parent} already holds 1000 runs of this second and seed")
+
+
+def ensure_writable(directory: Path) -> None:
+    """Before long work whose results belong there. Raises UserError if nothing can be written into it."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory) as file:
+            file.write(b"x")
+    except OSError as error:
+        raise UserError(
+            f"cannot write to {directory}: {error.strerror}; choose another place with --store DIR"
+        ) from error
 
 
 def link_latest(store: Path, directory: Path) -> None:

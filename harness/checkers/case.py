@@ -144,7 +144,10 @@ class Case:
     def deterministic(self) -> bool:
         """The record was written from memory after a run in virtual time: nothing of it was lost on the way, no disk failed
         and no time passed but by the plan. What is wrong in it is wrong in the tested system."""
-        return self._simulated is not None and not any(torn.damaged for torn in self.run.torn)
+        if self._simulated is None:
+            return False
+        assert self.operations is not None  # reading them tells whether their files are as they were written
+        return not self.run.torn
 
     @cached_property
     def places(self) -> Mapping[int, int]:
@@ -158,6 +161,12 @@ class Case:
         already = len(self.run.torn)
         rows = self.run.history()
         self._note_damage("history", already)
+        # Clients outlive their run: only one that was cut short may leave a torn block.
+        self.problems["history"].extend(
+            f"{torn.path}: the last block is torn though the run came to its end; {torn.lost_bytes} bytes are left out"
+            for torn in self.run.torn[already:]
+            if not torn.damaged and self.faults and not self.problems["end"]
+        )
         return rows
 
     @cached_property

@@ -1,8 +1,9 @@
 """The record itself: is it whole, so that the other checkers may judge by it?
 
-A torn last block is fine (its writer was killed before anybody acted upon it). Damage in the middle, a missing log, a
-history that does not pair, a slot nobody holds, a trace cut at its bound: INCONCLUSIVE, since this says nothing of the
-system under test. In a simulated run nothing is lost on the way to the record: there it is a violation.
+A torn last block is fine (its writer was killed before anybody acted upon it), but not of a client in a run that came to
+its end, for clients outlive their run. That, damage in the middle, a missing log, a history that does not pair, a slot
+nobody holds, a trace cut at its bound: INCONCLUSIVE, since this says nothing of the system under test. In a simulated run
+nothing is lost on the way to the record: there it is a violation.
 
 All writers read one clock, so their files are merged by time. That a cause never stands behind its effect is not taken on
 trust: no vote is earlier than the proposal it is for, and no command is chosen before its client asked.

@@ -32,13 +32,6 @@ class Roster(msgspec.Struct, frozen=True):
     def learner_majority(self) -> int:
         return len(self.learners) // 2 + 1
 
-    def id_of(self, name: str) -> int:
-        """Agent id of a name; KeyError if the plan has no such agent."""
-        try:
-            return self.names.index(name)
-        except ValueError:
-            raise KeyError(name) from None
-
 
 def roster_of(cluster: Cluster) -> Roster:
     if cluster.deployment == "collapsed":

@@ -64,6 +64,7 @@ def command(
     the gate cannot tell. Reports are written to STORE/gate.
     """
     from harness import gate
+    from harness.store import ensure_writable
 
     if sum((write_baseline, draw_plans, calibrate)) > 1:
         raise click.UsageError("--write-baseline, --draw-plans and --calibrate exclude each other")
@@ -82,6 +83,7 @@ def command(
         chosen = gate.planted(gate.read_plans(plans_path), plant_of(mutant))
         measured = gate.measure_all(chosen, range(salts or gate.SALTS), jobs=jobs, progress=progress)
         return _write(chosen, measured, plans_path, baseline_path, salts or gate.SALTS, store, as_json)
+    ensure_writable(store / "gate")
     result = gate.gate(plans_path, baseline_path, jobs=jobs, store=store, mutant=plant_of(mutant), progress=progress)
     return finish(result, store / "gate", as_json)
 

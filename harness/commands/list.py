@@ -41,6 +41,7 @@ def command(what: str, store: Path, as_json: bool) -> int:
         click.echo(f"no {what}" + (f" in {store}: `torture run` makes one" if what == "runs" else ""))
         return 0
     columns = list(rows[0])
+    rows = [{column: "-" if value is None else value for column, value in row.items()} for row in rows]
     widths = [max(len(column), *(len(str(row[column])) for row in rows)) for column in columns]
     for row in [dict(zip(columns, columns, strict=True)), *rows]:
         last = len(columns) - 1
@@ -68,7 +69,7 @@ def _runs(store: Path) -> list[dict[str, Any]]:
             results = read_results(run)
             verdict, sentence = str(results.verdict), results.sentence
         except Exception:
-            verdict, sentence = "-", f"not judged yet: `torture check {run}` judges it"
+            verdict, sentence = None, f"not judged yet: `torture check {run}` judges it"
         rows.append({"run": str(run), "verdict": verdict, "sentence": sentence})
     return rows
 

@@ -185,9 +185,11 @@ def _text_of(path: Path) -> str:
         return carried
     try:
         return path.read_text()
+    except FileNotFoundError:
+        reason = "no such file"
     except (OSError, UnicodeDecodeError) as error:
-        reason = "no such file" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
-        raise MutantError(f"{path}: {reason}; FILE.py:ID names a planted bug of a file of your own") from error
+        reason = f"cannot be read ({error.strerror if isinstance(error, OSError) else error})"
+    raise MutantError(f"{path}: {reason}; FILE.py:ID names a planted bug of a file of your own")
 
 
 def _import_text(path: Path, text: str, name: str) -> ModuleType:

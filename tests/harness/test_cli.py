@@ -456,6 +456,23 @@ def test_list_tells_what_there_is(call: Call, what: str) -> None:
     assert text.out.count("\n") == len(rows) + 1
 
 
+def test_a_run_that_is_not_judged_yet_has_no_verdict(call: Call, tmp_path: Path) -> None:
+    run = tmp_path / "store" / "torture" / "20260101T000000-1"
+    run.mkdir(parents=True)
+    (run / "plan.json").write_text("{}")
+    (row,) = call("list", "--json").json["runs"]
+    assert row["verdict"] is None
+    assert "torture check" in row["sentence"]
+    assert "  -  " in call("list").out
+
+
+def test_the_gate_tells_at_once_that_its_reports_have_no_place(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "gate").write_text("in the way")
+    ended = call("gate", "--store", ".")
+    assert ended.code == 2
+    assert "choose another place with --store" in ended.err
+
+
 def test_an_empty_store_lists_nothing(call: Call) -> None:
     ended = call("list")
     assert ended.code == 0

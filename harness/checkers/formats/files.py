@@ -170,8 +170,8 @@ def check_file(
     history = read_history(path, format=format, key_field=key_field, fails=fails, nothing=nothing)
     if not history.ops and not history.failed:
         chosen = make_model("register" if model == "auto" else model)
-        sentence = "no operation of a client in it: an empty history is legal, but nothing was judged"
-        return to_check_result(Result(True, sentence, "none"), history, chosen)
+        sentence = "no operation of a client in it: nothing was judged"
+        return to_check_result(Result(None, sentence, "none"), history, chosen)
     name = guess_model(history) if model == "auto" else model
     chosen = make_model(name, init_of(name, init, history))
     if chosen.functions:

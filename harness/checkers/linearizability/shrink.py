@@ -14,7 +14,7 @@ Each keeps a legal history legal, so a history that stays illegal was illegal fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from harness.checkers.linearizability.check import Engine, Result, check
@@ -243,29 +243,3 @@ def _demote(ops: list[Op], still_illegal: Judge) -> list[Op]:
         if still_illegal(relaxed):
             ops = relaxed
     return ops
-
-
-def to_operations(ops: Sequence[Op]) -> list[Any]:
-    """The operations as history events (``record.Operation``), for export; times as in the history they came from."""
-    from harness.checkers.linearizability.outcome import plain
-    from harness.record import Operation
-
-    events: list[Any] = []
-    for number, op in enumerate(ops):
-        key = "" if op.key is None else str(op.key)
-        value = plain(op.value)
-        events.append((op.call, 0, Operation("invoke", op.call, number, op.index, op.f, key, value)))
-        if op.pending:
-            continue
-        applied = seen = None
-        if op.f == "read":
-            value = plain(op.result)
-        elif op.f == "cas":
-            applied, seen = op.result[0], None if op.result[1] is UNKNOWN else plain(op.result[1])
-        elif op.f == "append":
-            seen = op.result
-        events.append(
-            (op.ret, 1, Operation("ok", op.ret, number, op.index, op.f, key, value, applied=applied, seen=seen))
-        )
-    events.sort(key=lambda event: event[:2])
-    return [event[2] for event in events]

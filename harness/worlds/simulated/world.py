@@ -77,7 +77,6 @@ TOLD_KINDS: dict[type, str] = {
     HeartbeatReply: "told_snapshot",
 }
 """Messages by which an agent says what it must not forget."""
-FAULTS_SEEN_IN_DISK = frozenset({"disk_full", "sync_error", "corrupt"})
 
 
 class Recording(msgspec.Struct):

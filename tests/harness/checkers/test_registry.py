@@ -315,6 +315,15 @@ def test_a_torn_last_block_is_no_damage(good: Any) -> None:
     assert results["record"].stats["torn_tails"] == 1
 
 
+def test_a_history_torn_after_the_run_came_to_its_end(good: Any) -> None:
+    """Its answers would be taken for lost ones: whatever passes, passes with less to show."""
+    path = good.write() / "history" / "clients.rows"
+    path.write_bytes(path.read_bytes()[:-7])
+    record = results_of(Case(RecordedRun(good.directory), good.plan))["record"]
+    assert record.verdict is Verdict.INCONCLUSIVE
+    assert "torn though the run came to its end" in record.summary
+
+
 def test_a_slot_that_no_log_holds(good: Any) -> None:
     for rows in good.decided.values():
         rows[:] = [row for row in rows if row.slot != 1]

@@ -22,7 +22,7 @@ from harness.checkers.linearizability.models import (
     Text,
 )
 from harness.checkers.linearizability.outcome import to_check_result
-from harness.checkers.linearizability.shrink import condensed, shrink, to_operations
+from harness.checkers.linearizability.shrink import condensed, shrink
 from harness.results import Verdict
 
 
@@ -397,17 +397,6 @@ def test_only_an_illegal_history_is_shrunk() -> None:
     history = History([write(1, 0, 1)])
     with pytest.raises(ValueError, match="illegal"):
         shrink(history, CasRegister(), check(history, CasRegister()))
-
-
-def test_a_shrunk_history_can_be_written_down() -> None:
-    events = to_operations([write(1, 0, 1), write(2, 2), read(1, 3, 4)])
-    assert [(event.type, event.f) for event in events] == [
-        ("invoke", "write"),
-        ("ok", "write"),
-        ("invoke", "write"),
-        ("invoke", "read"),
-        ("ok", "read"),
-    ]
 
 
 def test_a_verdict_for_results_json() -> None:
