@@ -556,10 +556,11 @@ def document(recorded: Recorded) -> str:
         "code. *Clients*: share of the kills that the history alone, without traces and logs, shows as well.",
         "",
         f"{len(real)} planted bugs and pairs measured with the portfolio, {len(killed)} of them killed in every trial; "
-        f"median of the medians: {typical} schedules. {_within(real)}",
+        f"median of the medians: {typical} schedules. {_within(real)}{_never_killed(real)}",
         "",
         "It is a score on known bugs, no forecast: strategies were widened with those that survived in view (the rule behind",
-        "them, not the row), and few trials say little of a single row. Bugs without a row have no recorded figure.",
+        "them, not the row), and few trials say little of a single row. Bugs without a row have no recorded figure. A forecast",
+        "for bugs that nobody had in view: [unseen bugs](unseen-bugs.md).",
         *(
             []
             if len(recorded.codes) < 2
@@ -588,6 +589,11 @@ def _within(rows: Sequence[MatrixRow]) -> str:
     medians = [_or_infinite(row.schedules_median) for row in rows]
     counts = [f"{sum(one <= most for one in medians)} within {most}" for most in (1, 5, 20, 100)]
     return f"By their medians {', '.join(counts)}."
+
+
+def _never_killed(rows: Sequence[MatrixRow]) -> str:
+    outlived = [f"{row.mutant} ({row.most_schedules:,} schedules)" for row in rows if not row.killed]
+    return f" Never killed: {', '.join(outlived)}." if outlived else ""
 
 
 def _line(row: MatrixRow, known: dict[str, Mutant]) -> str:

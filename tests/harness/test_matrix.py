@@ -177,6 +177,12 @@ def test_trials_tell_which_code_ran_them(tmp_path: Path) -> None:
 def test_the_document_tells_how_many_die_within_how_many_schedules() -> None:
     text = document(Recorded(1, (row("A02", 1.0), row("A05", 7.0), row("P28", 300.0))))
     assert "1 within 1, 1 within 5, 2 within 20, 2 within 100" in text
+    assert "Never killed" not in text
+
+
+def test_the_document_tells_what_was_never_killed() -> None:
+    survivor = summarise([trial("P35", killed=False)]).rows
+    assert f"Never killed: P35 ({survivor[0].most_schedules:,} schedules)." in document(Recorded(1, survivor))
 
 
 def test_the_document_of_the_project_is_not_stale() -> None:

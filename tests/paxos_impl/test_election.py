@@ -181,7 +181,7 @@ def test_backoff_grows_with_lost_tries_and_is_bounded(hand_cluster: Any, failure
     proposer = cluster.agent(0).proposer
     proposer.failures = failures
     proposer.context.draw = lambda: 0.999
-    assert proposer.backoff_factor() == {0: 1, 1: 2, 2: 4, 3: 8, 6: 8}[failures]
+    assert proposer.backoff_factor() == {0: 1, 1: 2, 2: 4, 3: 4, 6: 4}[failures]
     assert proposer.election_wait_ns() < 16 * ELECTION_NS
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from harness.checkers.liveness import SETTLED_TIMEOUTS
 from harness.worlds.simulated.world import SimulatedWorld, simulate
 from nemesis.faults import Fault
 from nemesis.plan import load_plan
-from paxos_impl.election import LEADING
+from paxos_impl.election import LEADING, MAX_BACKOFF
 from paxos_impl.messages import Truncated
 from paxos_impl.parts import CORRECT
 from paxos_impl.proposer import Proposer
@@ -40,6 +41,20 @@ def test_leaders_that_give_up_for_what_learners_know_still_do_so_for_ever_in_its
     plan = load_plan(Path(__file__).parent / "leaders-give-up-for-what-learners-know.json")
     world = SimulatedWorld(plan, parts=replace(CORRECT, proposer=_GivesUp))
     assert [violation.rule for violation in world.run().violations] == ["liveness/unsettled"]
+
+
+class _SleepsLong(Proposer):
+    """As it was: after three lost tries up to sixteen election timeouts."""
+
+    def backoff_factor(self) -> int:
+        return 1 if self.failures == 0 else min(8, 1 + int(self.context.draw() * (1 << min(self.failures, 3))))
+
+
+def test_a_backoff_of_eight_still_outlasts_the_time_to_settle_in_its_plan() -> None:
+    plan = load_plan(Path(__file__).parent / "backoff-outlasts-the-time-to-settle.json")
+    world = SimulatedWorld(plan, parts=replace(CORRECT, proposer=_SleepsLong))
+    assert [violation.rule for violation in world.run().violations] == ["liveness/unsettled"]
+    assert 2 * MAX_BACKOFF < SETTLED_TIMEOUTS
 
 
 def test_a_leader_stays_as_long_as_what_it_lacks_keeps_coming() -> None:
