@@ -152,7 +152,8 @@ def table(confirmations: Sequence[Confirmation]) -> str:
     tried = [one for one in confirmations if one.free_tries]
     lockstep_share = sum(one.lockstep for one in confirmations) / max(1, len(confirmations))
     free_share = sum(bool(one.free_rule) for one in tried) / max(1, len(tried))
-    freely = f"{free_share:.0%} of {len(tried)} kill on free processes too, within the tries shown"
+    most = max((one.free_tries for one in tried), default=0)
+    freely = f"of the {len(tried)} tried on free processes {free_share:.0%} kill there too, in at most {most} tries"
     lines = [
         f"{lockstep_share:.0%} of {len(confirmations)} shrunk plans give the same violation and digest in lockstep, at the "
         f"first try; {freely if tried else 'none was tried on free processes'}.",

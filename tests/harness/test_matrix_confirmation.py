@@ -140,7 +140,7 @@ def test_bugs_of_the_simulator_alone_have_no_tries() -> None:
 def test_the_table_tells_the_shares() -> None:
     untried = msgspec.structs.replace(made("A03"), free_tries=0)
     text = table([made("P28", free_rule="agreement"), made("A02", lockstep=False), untried])
-    assert "67% of 3 shrunk plans" in text and "50% of 2 kill on free processes" in text
+    assert "67% of 3 shrunk plans" in text and "of the 2 tried on free processes 50% kill" in text
     assert text.index("A02") < text.index("A03") < text.index("P28")
     assert "not tried" in text and "not seen" in text
     assert "none was tried on free processes" in table([untried])
