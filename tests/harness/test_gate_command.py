@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +145,13 @@ def test_a_violation_is_told_though_its_report_cannot_be_written(
     torture: Torture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert torture(*GATE, "--write-baseline", "--salts", 1) == 0
-    (tmp_path / "file").write_text("")
-    monkeypatch.setattr("harness.gate.broken_runs", lambda *_: (Broken("plan 1, salt 0", "a/rule", "broken"),))
-    assert torture(*GATE, "--store", "file/store") == 1
+    store = tmp_path / "place"
+
+    def lose_the_place(*_: object) -> tuple[Broken, ...]:
+        shutil.rmtree(store)
+        store.write_text("")
+        return (Broken("plan 1, salt 0", "a/rule", "broken"),)
+
+    monkeypatch.setattr("harness.gate.broken_runs", lose_the_place)
+    assert torture(*GATE, "--store", store) == 1
     assert "✘ FAIL" in torture.out and "a/rule" in torture.out and "warning: cannot write" in torture.out
