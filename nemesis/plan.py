@@ -160,6 +160,11 @@ def members(cluster: Cluster) -> list[tuple[str, str]]:
     ]
 
 
+def playing(cluster: Cluster, role: str) -> list[str]:
+    """Names of the agents that play a role, in the order of their ids; a replica plays all of them."""
+    return [name for name, played in members(cluster) if played in (role, "replica")]
+
+
 def fault_key(plan: Plan, index: int) -> str:
     """Names a fault in the keys of random streams. It stays the same when other faults leave the plan, or when its own
     target, length or parameters are made simpler."""

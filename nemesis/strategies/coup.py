@@ -14,7 +14,7 @@ import msgspec
 
 from nemesis.draws import Draw, between, choice, sample, stream
 from nemesis.faults import Fault, Parameter
-from nemesis.plan import MILLISECOND, Plan, Timing, members
+from nemesis.plan import MILLISECOND, Plan, Timing, playing
 from nemesis.strategies.frame import Frame, framed, last_blow, spread, stepped
 from nemesis.strategies.moves import hop, in_flight, random_length, unit
 from nemesis.triggers import ordinal
@@ -60,13 +60,13 @@ def generate(seed: int, frame: Frame) -> Plan:
 
 def _candidates(plan: Plan, draw: Draw) -> list[str]:
     """Mostly one."""
-    stands = sample(draw, [name for name, role in members(plan.cluster) if role in ("replica", "proposer")], 2)
+    stands = sample(draw, playing(plan.cluster, "proposer"), 2)
     return stands[: 2 if draw() < 0.25 else 1]
 
 
 def _election(plan: Plan, draw: Draw, at_ns: int, stands: list[str]) -> list[Fault]:
     """They stand up, and a quorum just big enough hears it. Of two the Prepares of one may come when the other leads."""
-    voters = [name for name, role in members(plan.cluster) if role in ("replica", "acceptor")]
+    voters = playing(plan.cluster, "acceptor")
     others = sample(draw, [name for name in voters if name not in stands], len(voters))
     needed = len(voters) // 2 + 1 - sum(name in voters for name in stands[:1])
     quorum, away = others[:needed], others[needed:]
@@ -91,7 +91,7 @@ def _election(plan: Plan, draw: Draw, at_ns: int, stands: list[str]) -> list[Fau
 def _old_answers(plan: Plan, draw: Draw, elections: list[tuple[int, str]]) -> list[Fault]:
     """What one voter says to a candidate takes until that one stands up the next time."""
     share = choice(draw, (0.0, 0.4, 0.8))
-    voters = [name for name, role in members(plan.cluster) if role in ("replica", "acceptor")]
+    voters = playing(plan.cluster, "acceptor")
     faults = []
     for (at_ns, stands), later in zip(elections, range(1, len(elections)), strict=False):
         voter, begin_ns = choice(draw, voters), at_ns + spread(draw, hop(plan), 1.5, 3.0)
@@ -108,10 +108,8 @@ def _old_answers(plan: Plan, draw: Draw, elections: list[tuple[int, str]]) -> li
 def _audience(plan: Plan, draw: Draw, number: int, share: float) -> list[Fault]:
     """What each voter misses of the ``number``-th leader, what comes late, and whether the leader falls in the middle."""
     trigger = f"{ordinal(number)} leader"
-    faults = []
-    for name, role in members(plan.cluster):
-        if role in ("replica", "acceptor") and draw() < share:
-            faults.append(_missed(plan, draw, trigger, name))
+    voters = playing(plan.cluster, "acceptor")
+    faults = [_missed(plan, draw, trigger, name) for name in voters if draw() < share]
     if draw() < 0.3:
         late: dict[str, Parameter] = {
             "way": choice(draw, ("in", "in", "out")),

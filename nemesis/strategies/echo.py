@@ -11,7 +11,7 @@ import msgspec
 
 from nemesis.draws import Draw, between, choice, sample, stream
 from nemesis.faults import Fault, Parameter
-from nemesis.plan import Plan, members
+from nemesis.plan import Plan, playing
 from nemesis.strategies.frame import Frame, framed, last_blow, noise, spread
 from nemesis.strategies.moves import unit
 
@@ -23,7 +23,7 @@ def generate(seed: int, frame: Frame) -> Plan:
     limits = msgspec.structs.replace(plan.limits, snapshot_every=every, page_bytes=page, keep_slots=keep)
     heal = choice(draw, ("majority", "majority", plan.heal))
     plan = msgspec.structs.replace(plan, limits=frame.limits or limits, heal=heal)
-    turn = sample(draw, [name for name, role in members(plan.cluster) if role in ("replica", "learner")], 99)
+    turn = sample(draw, playing(plan.cluster, "learner"), 99)
     last_ns = spread(draw, unit(plan), 2.0, 8.0)
     faults = noise(plan, draw)
     at_ns, place = spread(draw, unit(plan), 0.5, 2.0), 0

@@ -15,9 +15,9 @@ import msgspec
 
 from nemesis.draws import Draw, between, choice, sample, stream
 from nemesis.faults import Fault, Parameter
-from nemesis.plan import MILLISECOND, Network, Plan, Timing, members
+from nemesis.plan import MILLISECOND, Network, Plan, Timing, playing
 from nemesis.strategies.frame import Frame, framed, spread, stepped
-from nemesis.strategies.moves import BACK_NS, hop, stand_up, unit
+from nemesis.strategies.moves import BACK_NS, hop, stand_up, stands_first, unit
 
 _RUN = (5.0, 9.0)
 """Election timeouts that a run takes: three or four leaders follow each other within two or three."""
@@ -28,13 +28,13 @@ def generate(seed: int, frame: Frame) -> Plan:
     draw = stream(f"{seed}/gaps")
     fate = choice(draw, (_goes, _goes, _goes, _yields, _reigns_on))
     plan = _some_in_flight(plan, draw, frame, (1,) if fate is _reigns_on else (0, 0, 1, 3))
-    leads = [name for name, role in members(plan.cluster) if role in ("replica", "proposer")]
+    leads = playing(plan.cluster, "proposer")
     first, second, other = (sample(draw, leads, 3) * 3)[:3]
     third, slot = choice(draw, (first, first, other)), between(draw, 1, choice(draw, (4, 12)))
     faults, heard = _reign(plan, draw, first, slot)
     trigger = f"agent {first} propose slot {slot + between(draw, 1, 2)}"
-    unheard = [name for name in _voters(plan) if name not in heard]
-    faults = [_stands_first(plan, first), *faults, *_follows(plan, draw, trigger, first, second, unheard)]
+    unheard = [name for name in playing(plan.cluster, "acceptor") if name not in heard]
+    faults = [stands_first(plan, first), *faults, *_follows(plan, draw, trigger, first, second, unheard)]
     again = slot + choice(draw, (0, 1, 1, 2))
     faults += _reign(plan, draw, second, again)[0]
     trigger = f"agent {second} propose slot {choice(draw, (slot, slot + 1, again + 1))}"
@@ -62,33 +62,24 @@ def _some_in_flight(plan: Plan, draw: Draw, frame: Frame, snapshots: tuple[int, 
     )
 
 
-def _voters(plan: Plan) -> list[str]:
-    return [name for name, role in members(plan.cluster) if role in ("replica", "acceptor")]
-
-
 def _quorum(plan: Plan, draw: Draw, stands: str, without: Sequence[str]) -> list[str]:
     """Just enough voters, the one that stands among them if it votes, those of ``without`` only if there are no others."""
-    others = sample(draw, [name for name in _voters(plan) if name != stands], len(_voters(plan)))
+    voters = playing(plan.cluster, "acceptor")
+    others = sample(draw, [name for name in voters if name != stands], len(voters))
     others.sort(key=lambda name: name in without)
-    mine = [name for name in _voters(plan) if name == stands]
-    return (mine + others)[: len(_voters(plan)) // 2 + 1]
-
-
-def _stands_first(plan: Plan, first: str) -> Fault:
-    """Before anybody else would."""
-    jump: dict[str, Parameter] = {"offset_ns": 2 * unit(plan)}
-    return Fault("clock_jump", f"agent:{first}", at_ns=0, duration_ns=unit(plan), params=jump)
+    mine = [name for name in voters if name == stands]
+    return (mine + others)[: len(voters) // 2 + 1]
 
 
 def _reign(plan: Plan, draw: Draw, leads: str, slot: int) -> tuple[list[Fault], list[str]]:
     """What it proposes in that slot is lost to all others, what is behind it to all but few; and these few."""
-    lost: dict[str, Parameter] = {"probability": 1.0, "way": "out", "limit": len(_voters(plan))}
+    lost: dict[str, Parameter] = {"probability": 1.0, "way": "out", "limit": len(playing(plan.cluster, "acceptor"))}
     faults = []
     if draw() < 0.9:
         trigger = f"agent {leads} sent_accept slot {slot}"
         faults.append(Fault("drop", f"agent:{leads}", trigger=trigger, duration_ns=_moment(plan), params=lost))
     trigger = f"agent {leads} sent_accept slot {slot + 1}"
-    others = [name for name in _voters(plan) if name != leads]
+    others = [name for name in playing(plan.cluster, "acceptor") if name != leads]
     deaf = sample(draw, others, len(others) - choice(draw, (1, 1, 1, 0)))
     for peer in deaf:
         few: dict[str, Parameter] = {"probability": 1.0, "way": "out", "peer": peer}
@@ -107,7 +98,7 @@ def _follows(plan: Plan, draw: Draw, trigger: str, leads: str, next_one: str, wi
     waits_ns = after_ns + BACK_NS + spread(draw, hop(plan), 1.0, 12.0)
     away_ns = waits_ns + spread(draw, hop(plan), 4.0, choice(draw, (12.0, 40.0)))
     quorum = _quorum(plan, draw, next_one, (leads, *without))
-    rest = [name for name in _voters(plan) if name not in quorum and name != leads]
+    rest = [name for name in playing(plan.cluster, "acceptor") if name not in quorum and name != leads]
     lost: dict[str, Parameter] = {"unsynced": "lost"} if kind == "power" else {}
     faults = [
         Fault(kind, f"agent:{leads}", trigger=trigger, after_ns=after_ns, duration_ns=away_ns, params=lost),
@@ -138,7 +129,7 @@ def _yields(plan: Plan, draw: Draw, trigger: str, who: tuple[str, str, str], hea
     """The second leader elects the third, and tells what it knows is chosen behind a slot that is not; soon that one falls."""
     _, second, third = who
     after_ns = BACK_NS + spread(draw, hop(plan), 4.0, 16.0)
-    rest = [name for name in _voters(plan) if name not in (second, third)]
+    rest = [name for name in playing(plan.cluster, "acceptor") if name not in (second, third)]
     quorum = _quorum(plan, draw, third, rest)
     return [*stand_up(plan, draw, third, quorum, trigger, after_ns), *_falls(plan, draw, third, "3rd leader", 16.0)]
 

@@ -12,7 +12,7 @@ import msgspec
 
 from nemesis.draws import Draw, between, choice, sample, stream
 from nemesis.faults import Fault, Parameter
-from nemesis.plan import Plan, members
+from nemesis.plan import Plan, playing
 from nemesis.strategies.frame import Frame, framed, noise, spread, stepped
 from nemesis.strategies.moves import unit
 from nemesis.triggers import ordinal
@@ -44,10 +44,6 @@ def generate(seed: int, frame: Frame) -> Plan:
     return msgspec.structs.replace(plan, faults=tuple(faults))
 
 
-def _leads(plan: Plan) -> list[str]:
-    return [name for name, role in members(plan.cluster) if role in ("replica", "proposer")]
-
-
 def _lost_elections(plan: Plan, draw: Draw) -> list[Fault]:
     """No leader stands up, or the first one goes, and every candidate after it is granted its pre-votes but loses phase 1: its
     promises do not arrive, or are not durable in time. The later the try, the longer it is waited for."""
@@ -63,7 +59,7 @@ def _lost_elections(plan: Plan, draw: Draw) -> list[Fault]:
     if draw() < 0.2:
         return [*faults, Fault("slow_sync", "all", at_ns=begin_ns, duration_ns=-1, params=slow)]
     for number in range(first, first + 16):
-        early = number < first + len(_leads(plan))
+        early = number < first + len(playing(plan.cluster, "proposer"))
         lasts_ns = spread(draw, unit(plan), 1.0, 2.5) if early else spread(draw, unit(plan), 4.0, 12.0)
         lost: dict[str, Parameter] = {"probability": choice(draw, (1.0, 1.0, 1.0, 0.9)), "way": way}
         faults.append(Fault("drop", "it", trigger=f"{ordinal(number)} prepare", duration_ns=lasts_ns, params=lost))
@@ -73,8 +69,8 @@ def _lost_elections(plan: Plan, draw: Draw) -> list[Fault]:
 def _clocks_set_back(plan: Plan, draw: Draw) -> list[Fault]:
     """The clocks of a majority or of all are ahead, by more than there is time after the heal; the leader goes, and before
     there is another one they are right again."""
-    names = _leads(plan)
-    voters = [name for name, role in members(plan.cluster) if role in ("replica", "acceptor")]
+    names = playing(plan.cluster, "proposer")
+    voters = playing(plan.cluster, "acceptor")
     ahead: dict[str, Parameter] = {"offset_ns": stepped(int(unit(plan) * 5 * 20 ** draw()))}
     right_ns = plan.duration_ns - spread(draw, unit(plan), 0.0, choice(draw, (0.5, 4.0)))
     begin_ns = max(0, right_ns - spread(draw, unit(plan), 3.0, 6.0))

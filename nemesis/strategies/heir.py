@@ -14,9 +14,9 @@ import msgspec
 
 from nemesis.draws import Draw, between, choice, sample, stream
 from nemesis.faults import Fault, Parameter
-from nemesis.plan import MILLISECOND, Plan, Timing, members
+from nemesis.plan import MILLISECOND, Plan, Timing, playing
 from nemesis.strategies.frame import Frame, framed, spread, stepped
-from nemesis.strategies.moves import DOWN_NS, hop, stand_up, unit
+from nemesis.strategies.moves import DOWN_NS, hop, stand_up, stands_first, unit
 from nemesis.triggers import ordinal
 
 _RUN = (5.0, 9.0)
@@ -29,9 +29,9 @@ def generate(seed: int, frame: Frame) -> Plan:
     story, kept = choice(draw, ((_first_word, 100), (_gone, 0), (_stays, 0)))
     kept = choice(draw, (kept, kept, kept, 1))
     plan = _small_snapshots(plan, draw, frame, kept)
-    leads = [name for name, role in members(plan.cluster) if role in ("replica", "proposer")]
+    leads = playing(plan.cluster, "proposer")
     knows, heir = (sample(draw, leads, 2) * 2)[:2]
-    faults = [_leads_first(plan, knows), *story(plan, draw, knows, heir)]
+    faults = [stands_first(plan, knows), *story(plan, draw, knows, heir)]
     return msgspec.structs.replace(plan, faults=tuple(faults))
 
 
@@ -56,20 +56,15 @@ def _small_snapshots(plan: Plan, draw: Draw, frame: Frame, kept: int) -> Plan:
     )
 
 
-def _leads_first(plan: Plan, knows: str) -> Fault:
-    jump: dict[str, Parameter] = {"offset_ns": 2 * unit(plan)}
-    return Fault("clock_jump", f"agent:{knows}", at_ns=0, duration_ns=unit(plan), params=jump)
-
-
 def _others(plan: Plan, draw: Draw, *without: str) -> list[str]:
     """The other voters, in random order."""
-    voters = [name for name, role in members(plan.cluster) if role in ("replica", "acceptor") and name not in without]
+    voters = [name for name in playing(plan.cluster, "acceptor") if name not in without]
     return sample(draw, voters, len(voters))
 
 
 def _needed(plan: Plan, heir: str) -> int:
     """Voters that must elect it beside itself."""
-    voters = [name for name, role in members(plan.cluster) if role in ("replica", "acceptor")]
+    voters = playing(plan.cluster, "acceptor")
     return len(voters) // 2 + 1 - (heir in voters)
 
 

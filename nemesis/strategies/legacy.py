@@ -15,7 +15,7 @@ from nemesis.draws import Draw, between, choice, sample, stream
 from nemesis.faults import Fault, Parameter
 from nemesis.plan import Plan, members
 from nemesis.strategies.frame import Frame, framed, noise, spread, stepped
-from nemesis.strategies.moves import unit
+from nemesis.strategies.moves import stands_first, unit
 from nemesis.triggers import ordinal
 
 _RUN = (8.0, 14.0)
@@ -49,8 +49,7 @@ def _first(plan: Plan, draw: Draw, knows: str) -> list[Fault]:
     """Often it leads: the clock of the one jumps before anybody else would stand up."""
     if draw() < 0.3 or plan.cluster.deployment == "classic":
         return []
-    params: dict[str, Parameter] = {"offset_ns": 2 * unit(plan)}
-    return [Fault("clock_jump", f"agent:{knows}", at_ns=0, duration_ns=unit(plan), params=params)]
+    return [stands_first(plan, knows)]
 
 
 def _silence(plan: Plan, draw: Draw, knows: str, away: str) -> list[Fault]:

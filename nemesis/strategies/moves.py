@@ -74,6 +74,12 @@ def stand_up(plan: Plan, draw: Draw, stands: str, quorum: Sequence[str], trigger
     ]
 
 
+def stands_first(plan: Plan, name: str) -> Fault:
+    """Its clock jumps at the start of the run, so that it stands up before anybody else would."""
+    jump: dict[str, Parameter] = {"offset_ns": 2 * unit(plan)}
+    return Fault("clock_jump", f"agent:{name}", at_ns=0, duration_ns=unit(plan), params=jump)
+
+
 def ahead(plan: Plan, draw: Draw) -> dict[str, Parameter]:
     """A jump of the clock after which a leader seems to have been silent for long."""
     return {"offset_ns": spread(draw, unit(plan), 1.0, 2.5)}

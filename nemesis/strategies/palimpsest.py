@@ -11,7 +11,7 @@ import msgspec
 
 from nemesis.draws import Draw, between, choice, stream, weighted
 from nemesis.faults import Fault, Parameter
-from nemesis.plan import Plan, members
+from nemesis.plan import Plan, playing
 from nemesis.strategies.frame import Frame, framed, last_blow, noise, settle_share, spread
 from nemesis.strategies.moves import BACK_NS, DOWN_NS, unit
 
@@ -25,7 +25,7 @@ def generate(seed: int, frame: Frame) -> Plan:
     faults.append(Fault("slow_sync", "all", at_ns=0, duration_ns=-1, params={"delay_ns": slow_ns}))
     at_ns = spread(draw, unit(plan), 0.5, 3.0)
     while at_ns < plan.duration_ns:
-        agent = choice(draw, [name for name, role in members(plan.cluster) if role in ("replica", "acceptor")])
+        agent = choice(draw, playing(plan.cluster, "acceptor"))
         faults += _lives(plan, draw, agent, at_ns, slow_ns)
         at_ns += spread(draw, unit(plan), 0.5, 2.0)
     faults += last_blow(plan, draw)

@@ -12,7 +12,7 @@ import msgspec
 
 from nemesis.draws import Draw, between, choice, sample, stream
 from nemesis.faults import Fault, Parameter
-from nemesis.plan import Plan, members
+from nemesis.plan import Plan, playing
 from nemesis.strategies.frame import Frame, framed, last_blow, noise, spread
 from nemesis.strategies.moves import unit
 
@@ -24,7 +24,7 @@ def generate(seed: int, frame: Frame) -> Plan:
     heal = choice(draw, ("majority", plan.heal))
     limits = frame.limits or msgspec.structs.replace(plan.limits, snapshot_every=every, page_bytes=page)
     plan = msgspec.structs.replace(plan, limits=limits, heal=heal)
-    turn = sample(draw, [name for name, role in members(plan.cluster) if role in ("replica", "learner")], 99)
+    turn = sample(draw, playing(plan.cluster, "learner"), 99)
     faults = noise(plan, draw) + _echoes(plan, draw)
     length, place = choice(draw, (1.0, 2.0)), 0
     at_ns = spread(draw, unit(plan), 1.0, 3.0)

@@ -12,7 +12,7 @@ import msgspec
 
 from nemesis.draws import Draw, between, choice, stream
 from nemesis.faults import Fault, Parameter
-from nemesis.plan import Plan, members
+from nemesis.plan import Plan, playing
 from nemesis.strategies.frame import Frame, framed, last_blow, spread
 from nemesis.strategies.moves import in_flight, random_length, unit
 from nemesis.triggers import ordinal
@@ -34,9 +34,8 @@ def _takeover(plan: Plan, draw: Draw, number: int) -> list[Fault]:
     faults = []
     for event, shares in (("prepare", (0.0, 0.0, 0.3)), ("leader", (0.5, 0.7, 0.9))):
         trigger, share = f"{ordinal(number)} {event}", choice(draw, shares)
-        for name, role in members(plan.cluster):
-            if role in ("replica", "acceptor") and draw() < share:
-                faults.append(_link(plan, draw, trigger, name))
+        voters = playing(plan.cluster, "acceptor")
+        faults += [_link(plan, draw, trigger, name) for name in voters if draw() < share]
         if draw() < 0.15:
             kind = choice(draw, ("kill", "pause", "power"))
             faults.append(Fault(kind, "it", trigger=trigger, duration_ns=random_length(plan, draw, kind)))

@@ -13,7 +13,7 @@ import msgspec
 
 from nemesis.draws import Draw, between, choice, sample, stream
 from nemesis.faults import Fault, Parameter
-from nemesis.plan import MILLISECOND, Plan, Timing, members
+from nemesis.plan import MILLISECOND, Plan, Timing, playing
 from nemesis.strategies.frame import Frame, framed, last_blow, spread, stepped
 from nemesis.strategies.moves import hop, in_flight, unit
 
@@ -47,17 +47,9 @@ def generate(seed: int, frame: Frame) -> Plan:
     return msgspec.structs.replace(plan, faults=(*faults, *last_blow(plan, draw)))
 
 
-def _voters(plan: Plan) -> list[str]:
-    return [name for name, role in members(plan.cluster) if role in ("replica", "acceptor")]
-
-
-def _proposers(plan: Plan) -> list[str]:
-    return [name for name, role in members(plan.cluster) if role in ("replica", "proposer")]
-
-
 def _jumps(plan: Plan, draw: Draw, at_ns: int, stands: list[str]) -> list[Fault]:
     """Those stand up, and all voters are willing to elect somebody."""
-    willing = [name for name in _voters(plan) if name not in stands]
+    willing = [name for name in playing(plan.cluster, "acceptor") if name not in stands]
     short_ns = spread(draw, hop(plan), 2.0, 6.0)
     return [
         Fault(
@@ -69,7 +61,7 @@ def _jumps(plan: Plan, draw: Draw, at_ns: int, stands: list[str]) -> list[Fault]
 
 
 def _twins(plan: Plan, draw: Draw, at_ns: int) -> list[Fault]:
-    order, voters = _proposers(plan), _voters(plan)
+    order, voters = playing(plan.cluster, "proposer"), playing(plan.cluster, "acceptor")
     drawn = sorted(sample(draw, order, 2), key=order.index)
     early, later = drawn[0], drawn[-1]
     hears = early if early in voters else choice(draw, voters)
@@ -89,8 +81,8 @@ def _twins(plan: Plan, draw: Draw, at_ns: int) -> list[Fault]:
 
 def _third(plan: Plan, draw: Draw, at_ns: int) -> list[Fault]:
     """Somebody stands up; mostly one voter is away, so that the rest is just a quorum."""
-    stands = choice(draw, _proposers(plan))
-    away = sample(draw, [name for name in _voters(plan) if name != stands], 1)
+    stands = choice(draw, playing(plan.cluster, "proposer"))
+    away = sample(draw, [name for name in playing(plan.cluster, "acceptor") if name != stands], 1)
     faults, lasts_ns = _jumps(plan, draw, at_ns, [stands]), spread(draw, hop(plan), 5.0, 15.0)
     if draw() < 0.8:
         faults += [Fault("partition", f"agent:{name}", at_ns=at_ns, duration_ns=lasts_ns) for name in away]
