@@ -624,20 +624,6 @@ class ComparesVotesByRound(Proposer):
 
 
 @mutant(
-    "P55",
-    "promises for earlier ballots of this very node count",
-    rule="promises count for the ballot being prepared only",
-    paper="Paxos Made Simple, 2.2",
-    breaks="A",
-    oracle="promise",
-    difficulty="deep",
-)
-class CountsOwnOldPromises(Proposer):
-    def counts_promise(self, message: Promise) -> bool:
-        return self.state == "preparing" and message.ballot[1] == self.node
-
-
-@mutant(
     "P56",
     "who leads again goes on behind the slots of its earlier leadership, though nobody else knows of them",
     rule="new commands go right above every slot reported",
