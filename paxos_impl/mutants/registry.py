@@ -17,20 +17,21 @@ the same id. Two mutants are planted together as ``A01+P05``.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import difflib
 import functools
 import hashlib
 import importlib
 import importlib.util
-import inspect
 import linecache
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
 
+from paxos_impl.mutants.source import OWN, text_of
 from paxos_impl.parts import CORRECT, Parts
 
 FAMILIES = ("acceptor", "proposer", "learner", "election", "client", "storage", "transport", "snapshot")
@@ -64,14 +65,13 @@ class Mutant:
 
     @property
     def source_hash(self) -> str:
-        """SHA-256 of the source of its classes: a plan that was made with another text would reproduce something else."""
+        """SHA-256 of its text (``source``): a plan that was made with another one would reproduce something else."""
         return _source_hash(tuple(class_ for _, class_ in self.classes))
 
 
 @functools.cache
 def _source_hash(classes: tuple[type, ...]) -> str:
-    text = "\n".join(inspect.getsource(class_) for class_ in classes)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text_of(classes).encode()).hexdigest()
 
 
 Class = TypeVar("Class", bound=type)
@@ -159,6 +159,19 @@ def carry(path: str, text: str) -> None:
     _carried[path] = text
 
 
+@contextlib.contextmanager
+def held(names: Iterable[str]) -> Iterator[None]:
+    """Let the files that these names refer to stay what they are now: long work is not mixed up by who edits or removes one."""
+    before = dict(_carried)
+    for name in names:
+        _carried.update(files_of(name))
+    try:
+        yield
+    finally:
+        _carried.clear()
+        _carried.update(before)
+
+
 def files_of(name: str) -> dict[str, str]:
     """Path and text of every file that a name like ``FILE.py:ID`` refers to: what must travel with a plan."""
     paths = [part.rpartition(":")[0] for part in name.split("+") if ":" in part]
@@ -168,7 +181,7 @@ def files_of(name: str) -> dict[str, str]:
 def load_file(path: Path) -> dict[str, Mutant]:
     """The planted bugs of a file outside the project; read again only if its text has changed."""
     text = _text_of(path)
-    name = f"planted_{path.stem}_{hashlib.sha256(f'{path}{text}'.encode()).hexdigest()[:16]}"
+    name = f"{OWN}{path.stem}_{hashlib.sha256(f'{path}{text}'.encode()).hexdigest()[:16]}"
     module = sys.modules.get(name) or _import_text(path, text, name)
     try:
         found = mutants_of(module)
