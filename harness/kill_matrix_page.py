@@ -9,7 +9,8 @@ from pathlib import Path
 from statistics import fmean
 
 from harness.matrix import MatrixRow, is_equivalent
-from paxos_impl.mutants.registry import MutantError, all_mutants, find
+from harness.override_calls import sentence
+from paxos_impl.mutants.registry import Mutant, MutantError, find
 from paxos_impl.mutants.waiting import PAIRS, WAITING
 from reports.kill_matrix import BugRow, HarmlessRow, KillMatrix, StrategyRow, write_kill_matrix_page
 
@@ -38,20 +39,26 @@ def kill_matrix(rows: Sequence[MatrixRow]) -> KillMatrix:
     )
 
 
+def _known(label: str) -> list[Mutant]:
+    """Empty for a bug that this version does not know."""
+    try:
+        return find(label)
+    except MutantError:
+        return []
+
+
 def _harmless(label: str) -> bool:
     """A bug that this version does not know counts as a real one."""
-    try:
-        return is_equivalent(find(label))
-    except MutantError:
-        return False
+    return is_equivalent(_known(label))
 
 
 def _bug(row: MatrixRow) -> BugRow:
-    one = all_mutants().get(row.mutant)
+    known = _known(row.mutant)
+    one = known[0] if len(known) == 1 else None
     return BugRow(
         id=row.mutant,
         about=one.about if one else next((pair.why for pair in PAIRS if pair.ids == row.mutant), ""),
-        family=one.family if one else "pair" if "+" in row.mutant else "own",
+        family="pair" if "+" in row.mutant else "own" if one is None or ":" in row.mutant else one.family,
         trials=row.trials,
         killed=row.killed,
         schedules_median=row.schedules_median,
@@ -59,13 +66,13 @@ def _bug(row: MatrixRow) -> BugRow:
         events_median=row.events_median,
         rules=row.rules,
         seen_by_clients=row.seen_by_clients,
+        survived=sentence(row.calls),
     )
 
 
 def _harmless_row(row: MatrixRow) -> HarmlessRow:
-    one = all_mutants().get(row.mutant)
-    about, why = (one.about, one.equivalent) if one else ("", "")
-    return HarmlessRow(row.mutant, about, why, row.trials * row.most_schedules, row.killed)
+    (one,) = find(row.mutant)
+    return HarmlessRow(row.mutant, one.about, one.equivalent, row.trials * row.most_schedules, row.killed)
 
 
 def _strategies(rows: Sequence[MatrixRow]) -> tuple[StrategyRow, ...]:

@@ -8,7 +8,8 @@ Rules
 * Equivalent mutants must survive. A schedule that hangs is a kill by ``harness/hang``.
 * *Client view*: the killing plan is run to its end, and the history alone is judged, with no help from traces or logs.
 * Finished trials are appended to a state file, so that an interrupted matrix goes on where it stopped. A trial counts as
-  finished only for the same source of its mutant.
+  finished only for the same source of its mutant, in whatever file that stands.
+* Of what survives it is told how often its own code was called: what no schedule reaches was not tried.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ from msgspec.structs import replace
 from harness.campaign import code_hash, local_executor
 from harness.errors import HarnessFault, UserError
 from harness.interrupt import stop_workers
+from harness.override_calls import MethodCalls, counting, sentence, total
 from harness.results import EXIT_INTERRUPTED, Violation
+from harness.state_file import append
 from harness.time_limit import Hang, time_limit
 from nemesis.plan import Plan
 from nemesis.strategies import generate
@@ -75,6 +78,12 @@ class Trial(msgspec.Struct, frozen=True):
     """(seed, rule) of plans that the unmodified code did not pass."""
     code: str = ""
     """Of the code that ran it: protocol, strategies, oracles (``campaign.code_hash``, shortened); empty: not told."""
+    calls: tuple[MethodCalls, ...] = ()
+    """Of the methods that the mutant overrides; empty: not told."""
+
+    @property
+    def label(self) -> str:
+        return f"{self.mutant}/{self.strategy} base {self.base}"
 
 
 class Task(msgspec.Struct, frozen=True):
@@ -88,7 +97,7 @@ class Task(msgspec.Struct, frozen=True):
     """Seeds left out, because they were run before."""
 
 
-class MatrixRow(msgspec.Struct, frozen=True):
+class MatrixRow(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the trials of one mutant and strategy came to."""
 
     mutant: str
@@ -107,17 +116,24 @@ class MatrixRow(msgspec.Struct, frozen=True):
     seen_by_clients: int
     """Kills of which the history alone tells."""
     most_schedules: int
+    calls: tuple[MethodCalls, ...] = ()
+    """In the trials that it survived."""
 
 
 class MatrixResult(msgspec.Struct, frozen=True):
     trials: tuple[Trial, ...]
     rows: tuple[MatrixRow, ...]
     survivors: tuple[str, ...]
-    """``mutant/strategy base`` of real bugs that outlived a trial of the portfolio, or of the only strategies asked for."""
+    """Of real bugs that outlived a trial of the portfolio, or of the only strategies asked for: ``mutant/strategy base``, and
+    how often their own code was called."""
     killed_equivalents: tuple[str, ...]
     clean_violations: tuple[tuple[str, int, str], ...]
     """(strategy, seed, rule) of the unmodified code."""
     interrupted: bool = False
+    planned: int = 0
+    """Trials asked for."""
+    known: int = 0
+    """Trials that stood in the state file."""
 
     @property
     def exit_code(self) -> int:
@@ -153,25 +169,28 @@ def run_trial(task: Task) -> Trial:
     events = 0
     unclean: list[tuple[int, str]] = []
     first = task.base * SEEDS_APART + task.skip
-    for seed in range(first, first + task.budget):
-        plan = plan_of(task.strategy, seed, deployments)
-        found, steps = first_violation(plan, parts)
-        events += steps
-        if found is None:
-            continue
-        if mutants:
-            same, _ = first_violation(plan, CORRECT)
-            if same is not None:
-                unclean.append((seed, same.rule))
+    with counting(mutants) as counter:
+        for seed in range(first, first + task.budget):
+            plan = plan_of(task.strategy, seed, deployments)
+            found, steps = first_violation(plan, parts)
+            counter.end_schedule()
+            events += steps
+            if found is None:
                 continue
+            if mutants:
+                same, _ = first_violation(plan, CORRECT)
+                if same is not None:
+                    unclean.append((seed, same.rule))
+                    continue
+            return Trial(
+                task.mutant, source_hash, task.strategy, task.base, task.budget, True, seed - first + 1, events, found.rule,
+                found.sentence, seed, plan.strategy, client_view(plan, parts) if mutants else "", tuple(unclean), code,
+                counter.result(),
+            )  # fmt: skip
         return Trial(
-            task.mutant, source_hash, task.strategy, task.base, task.budget, True, seed - first + 1, events, found.rule,
-            found.sentence, seed, plan.strategy, client_view(plan, parts) if mutants else "", tuple(unclean), code,
+            task.mutant, source_hash, task.strategy, task.base, task.budget, False, task.budget, events,
+            clean_violations=tuple(unclean), code=code, calls=counter.result(),
         )  # fmt: skip
-    return Trial(
-        task.mutant, source_hash, task.strategy, task.base, task.budget, False, task.budget, events,
-        clean_violations=tuple(unclean), code=code,
-    )  # fmt: skip
 
 
 def short_code() -> str:
@@ -285,25 +304,22 @@ def run_tasks(
     """Run tasks in any order; an interrupt ends it, and what was finished stands in ``state``."""
     done = {_key(trial): trial for trial in read_trials(state)} if state is not None else {}
     hashes = {task.mutant: hash_of(find(task.mutant)) if task.mutant else "" for task in tasks}
-    trials: list[Trial] = []
+    trials: dict[str, Trial] = {}
     missing: list[Task] = []
     for task in tasks:
-        known = done.get((task.mutant, task.strategy, task.base))
-        if (
-            known is not None
-            and known.source_hash == hashes[task.mutant]
-            and (known.killed or known.budget >= task.budget)
-        ):
-            trials.append(known)
+        known = done.get((bare(task.mutant), hashes[task.mutant], task.strategy, task.base))
+        if known is not None and (known.killed or known.budget >= task.budget):
+            known = replace(known, mutant=task.mutant)
+            trials[known.label] = known
         else:
             missing.append(task)
+    stood = len(trials)
     interrupted = False
 
     def finish(trial: Trial) -> None:
-        trials.append(trial)
         if state is not None:
-            with state.open("ab") as file:
-                file.write(msgspec.json.encode(trial) + b"\n")
+            append(state, trial)
+        trials[trial.label] = trial
         if progress is not None:
             progress(trial, len(trials), len(tasks))
 
@@ -317,7 +333,7 @@ def run_tasks(
                 finish(run_trial_apart(task, make))
     except KeyboardInterrupt:
         interrupted = True
-    return summarise(trials, interrupted)
+    return replace(summarise(list(trials.values()), interrupted), planned=len(tasks), known=stood)
 
 
 def _in_processes(
@@ -328,19 +344,24 @@ def _in_processes(
     with make(jobs) as executor:
         futures: dict[Future[Trial], Task] = {executor.submit(run_trial, task): task for task in tasks}
         try:
-            for future in concurrent.futures.as_completed(futures):
+            for future in concurrent.futures.as_completed(list(futures)):
                 try:
                     finish(future.result())
                 except BrokenExecutor:
                     lost.append(futures[future])
+                del futures[future]
         except KeyboardInterrupt:
             stop_workers(executor)
+            for future in futures:
+                if future.done() and not future.cancelled() and future.exception() is None:
+                    finish(future.result())
             raise
     return lost
 
 
 def run_trial_apart(task: Task, make: Callable[[int], Executor]) -> Trial:
     """As ``run_trial``, each schedule in a process of its own; the death of one is a kill."""
+    before: list[Trial] = []
     for skip in range(task.budget):
         with make(1) as executor:
             try:
@@ -348,24 +369,40 @@ def run_trial_apart(task: Task, make: Callable[[int], Executor]) -> Trial:
             except BrokenExecutor:
                 seed = task.base * SEEDS_APART + skip
                 hash_ = hash_of(find(task.mutant)) if task.mutant else ""
-                return Trial(
-                    task.mutant, hash_, task.strategy, task.base, task.budget, True, skip + 1, 0, "harness/worker",
+                trial = Trial(
+                    task.mutant, hash_, task.strategy, task.base, 1, True, 1, 0, "harness/worker",
                     "the process that ran this schedule died", seed, code=short_code(),
                 )  # fmt: skip
+            except KeyboardInterrupt:
+                stop_workers(executor)
+                raise
+        before.append(trial)
         if trial.killed:
             break
-    return replace(trial, schedules=skip + 1, budget=task.budget)
+    return replace(
+        before[-1],
+        budget=task.budget,
+        schedules=len(before),
+        events=sum(one.events for one in before),
+        clean_violations=tuple(unclean for one in before for unclean in one.clean_violations),
+        calls=total(one.calls for one in before),
+    )
 
 
-def _key(trial: Trial) -> tuple[str, str, int]:
-    return trial.mutant, trial.strategy, trial.base
+def bare(mutant: str) -> str:
+    """Its ids without the files they stand in: those may move."""
+    return "+".join(part.rpartition(":")[2] for part in mutant.split("+"))
+
+
+def _key(trial: Trial) -> tuple[str, str, str, int]:
+    return bare(trial.mutant), trial.source_hash, trial.strategy, trial.base
 
 
 def read_trials(state: Path) -> list[Trial]:
     """The trials of a state file; the last one of a key counts. A line torn at the end is left out."""
     if not state.exists():
         return []
-    trials: dict[tuple[str, str, int], Trial] = {}
+    trials: dict[tuple[str, str, str, int], Trial] = {}
     lines = state.read_bytes().split(b"\n")
     for number, line in enumerate(lines, 1):
         if not line:
@@ -393,12 +430,11 @@ def summarise(trials: Sequence[Trial], interrupted: bool = False) -> MatrixResul
     survivors, killed_equivalents = [], []
     harmless = {name: is_equivalent(find(name)) for name, _ in grouped}
     for trial in trials:
-        label = f"{trial.mutant}/{trial.strategy} base {trial.base}"
         if trial.mutant and harmless[trial.mutant]:
             if trial.killed:
-                killed_equivalents.append(f"{label}: {trial.rule} at seed {trial.seed}")
+                killed_equivalents.append(f"{trial.label}: {trial.rule} at seed {trial.seed}")
         elif trial.mutant and not trial.killed and trial.strategy in judged:
-            survivors.append(label)
+            survivors.append(trial.label + (f": {sentence(trial.calls)}" if trial.calls else ""))
     clean = [(trial.strategy, seed, rule) for trial in trials for seed, rule in trial.clean_violations]
     clean += [(trial.strategy, trial.seed, trial.rule) for trial in trials if not trial.mutant and trial.killed]
     rows = tuple(_row(name, strategy, many) for (name, strategy), many in grouped.items())
@@ -424,6 +460,7 @@ def _row(name: str, strategy: str, trials: list[Trial]) -> MatrixRow:
         dict(Counter(trial.rule for trial in kills).most_common()),
         sum(bool(trial.client_rule) for trial in kills),
         max(trial.schedules for trial in trials),
+        total(trial.calls for trial in trials if not trial.killed),
     )
 
 
@@ -529,7 +566,7 @@ def gate(
         else:
             tasks.append(Task(name, "portfolio", GATE_BASE, math.ceil(factor * _expected(rows[name]))))
     result = run_tasks(tasks, jobs=jobs, state=state, progress=progress)
-    failures = [f"{label} survived {factor} times its expected schedules" for label in result.survivors]
+    failures = [f"survived {factor} times its expected schedules: {label}" for label in result.survivors]
     failures += [f"equivalent mutant killed: {label}" for label in result.killed_equivalents]
     failures += [
         f"unmodified code: {rule} with strategy {name}, seed {seed}" for name, seed, rule in result.clean_violations

@@ -21,6 +21,7 @@ from harness.errors import UserError
 from harness.matrix import Trial, common_deployments, is_equivalent, plan_of
 from harness.replay import Try, free, lockstep, simulated
 from harness.shrink import shrink
+from harness.state_file import append
 from nemesis.plan import SECOND, Plan, Plant
 from paxos_impl.mutants.registry import find
 
@@ -103,6 +104,15 @@ def _freely(shrunk: Plan, whole: Plan, rule: str, tries: int, run: Runner) -> tu
     return tries, ""
 
 
+def first_kills(trials: Sequence[Trial]) -> list[Trial]:
+    """Of each mutant that must die and did: what is to be confirmed."""
+    first: dict[str, Trial] = {}
+    for trial in trials:
+        if trial.mutant and trial.killed and not is_equivalent(find(trial.mutant)):
+            first.setdefault(trial.mutant, trial)
+    return list(first.values())
+
+
 def confirm_all(
     trials: Sequence[Trial],
     *,
@@ -112,13 +122,10 @@ def confirm_all(
     one: Callable[..., Confirmation] = confirm,
 ) -> list[Confirmation]:
     """Each killed mutant once, by its first kill; an interrupt ends it, and what was finished stands in ``state``."""
-    first: dict[str, Trial] = {}
-    for trial in trials:
-        if trial.mutant and trial.killed and not is_equivalent(find(trial.mutant)):
-            first.setdefault(trial.mutant, trial)
+    first = first_kills(trials)
     known = {done.mutant: done for done in read_confirmations(state)} if state is not None else {}
     found: list[Confirmation] = []
-    for trial in first.values():
+    for trial in first:
         done = known.get(trial.mutant)
         if done is None or done.source_hash != trial.source_hash or _tried_less(done, tries):
             try:
@@ -126,8 +133,7 @@ def confirm_all(
             except KeyboardInterrupt:
                 return found
             if state is not None:
-                with state.open("ab") as file:
-                    file.write(msgspec.json.encode(done) + b"\n")
+                append(state, done)
         found.append(done)
         if progress is not None:
             progress(done, len(found), len(first))

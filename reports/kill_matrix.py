@@ -29,6 +29,8 @@ class BugRow:
     """Rule that fired first -> trials."""
     seen_by_clients: int
     """Kills of which the history alone tells."""
+    survived: str = ""
+    """Schedules that it survived, and how often its own code was called in them."""
 
     @property
     def found(self) -> str:

@@ -85,19 +85,25 @@ def command(
 ) -> int:
     """Plant one bug after the other and count how many schedules each survives.
 
-    A kill counts only if the same plan passes on the unmodified code. With --mutants FILE.py it measures your own bugs.
+    A kill counts only if the same plan passes on the unmodified code. With --mutants FILE.py it measures your own bugs. After
+    an interrupt the same command goes on where it stopped; what you changed in your file meanwhile is measured anew. Of what
+    survives it tells how often your code was called.
     """
     from harness import matrix
     from harness.campaign import local_executor
     from harness.kill_matrix_page import write_page
     from harness.power import PORTFOLIO, RIVALS, compare_all, exit_code
+    from paxos_impl.mutants.registry import held
 
     if sum((as_gate, power, confirm)) > 1:
         raise click.UsageError("--gate, --power and --confirm exclude each other")
+    if mutants is not None and write:
+        raise click.UsageError("--write is for the figures of the project's own bugs, not for those of --mutants")
     only_with("--gate", as_gate, "deep")
     only_with("--confirm", confirm, "tries")
     watch = None if as_json else _Watch()
     names = _names(ids, mutants)
+    click.get_current_context().with_resource(held(names or ()))
     progress = None if watch is None else watch.show
     if as_gate:
         deepest = None if deep else 20.0
@@ -110,12 +116,11 @@ def command(
         else:
             _print_gate(verdict)
         return verdict.exit_code
-    if mutants is None:
-        try:
-            state.parent.mkdir(parents=True, exist_ok=True)
-            state.open("ab").close()
-        except OSError as error:
-            raise UserError(f"cannot write {state}: {error.strerror}; name another place with --state") from error
+    try:
+        state.parent.mkdir(parents=True, exist_ok=True)
+        state.open("ab").close()
+    except OSError as error:
+        raise UserError(f"cannot write {state}: {error.strerror}; name another place with --state") from error
     wanted = strategies or ((PORTFOLIO, *RIVALS) if power else (PORTFOLIO,))
     result = matrix.run_matrix(
         names,
@@ -123,15 +128,18 @@ def command(
         budget,
         jobs=jobs,
         bases=trials,
-        state=None if mutants else state,
+        state=state,
         progress=progress,
         make_executor=local_executor,
     )
     others = [one for one in matrix.versions(result.trials) if one != matrix.short_code()]
-    if others and mutants is None:
+    if others:
         click.echo(
             f"warning: some trials in {state} were run with other code; for figures of this code move it away", err=True
         )
+    if result.interrupted and (power or confirm or write):
+        power = confirm = write = False
+        click.echo("interrupted: from a part of the trials nothing is compared, confirmed or written down", err=True)
     if power:
         compared = compare_all(result.trials)
         code = exit_code(compared)
@@ -144,19 +152,21 @@ def command(
             POWER.write_text(_power_document(compared))
         return code
     if confirm:
-        return _confirm(result, tries, None if mutants else state.with_name("confirmed.jsonl"), write, as_json)
+        return _confirm(result, tries, state.with_name("confirmed.jsonl"), write, as_json)
     page = None
-    if mutants is None and result.rows:
-        page = write_page(result.rows, state.with_name("kill-matrix.html"))
+    if result.rows:
+        page = write_page(result.rows, state.with_name(f"kill-matrix{f'-{mutants.stem}' if mutants else ''}.html"))
     if write:
-        if result.interrupted:
-            raise UserError("the matrix was interrupted: what is missing cannot be written down; run it again")
         matrix.write_recorded(result, RECORDED)
         DOCUMENT.write_text(matrix.document(matrix.read_recorded(RECORDED)))
     if as_json:
-        emit(_summary(result))
+        emit(_summary(result) | {"state": str(state)})
     else:
         _print(result)
+        again = "; resume: the same command" if result.interrupted else ""
+        click.echo(
+            f"state {state}: {len(result.trials)} of {result.planned} trials, {result.known} of them from before{again}"
+        )
         if page is not None:
             click.echo(f"page {page}")
     return result.exit_code
@@ -205,6 +215,8 @@ def _summary(result: MatrixResult) -> dict[str, Any]:
         "killed_equivalents": result.killed_equivalents,
         "clean_violations": result.clean_violations,
         "interrupted": result.interrupted,
+        "planned": result.planned,
+        "known": result.known,
     }
 
 
@@ -227,8 +239,9 @@ def _print(result: MatrixResult) -> None:
 
 
 def _confirm(result: MatrixResult, tries: int, state: Path | None, write: bool, as_json: bool) -> int:
-    """0: every kill was confirmed in lockstep. 1: some were not. 3: there was no kill to confirm."""
-    from harness.matrix_confirmation import confirm_all, table
+    """0: every kill was confirmed in lockstep. 1: some were not. 3: there was no kill to confirm. 130: interrupted."""
+    from harness.matrix_confirmation import confirm_all, first_kills, table
+    from harness.results import EXIT_INTERRUPTED
 
     def show(done: Confirmation, number: int, total: int) -> None:
         freely = f"free after {done.free_tries}" if done.free_rule else f"not free in {done.free_tries} tries"
@@ -236,13 +249,15 @@ def _confirm(result: MatrixResult, tries: int, state: Path | None, write: bool, 
         click.echo(f"  {number}/{total} {said}", err=True)
 
     found = confirm_all(result.trials, tries=tries, state=state, progress=None if as_json else show)
+    interrupted = len(found) < len(first_kills(result.trials))
     code = 3 if not found else 0 if all(one.lockstep for one in found) else 1
+    code = EXIT_INTERRUPTED if interrupted and code != 1 else code
     if as_json:
         rows = msgspec.to_builtins(found)
         emit({"verdict": _verdict(code), "exit_code": code, "run_directory": None, "confirmations": rows})
     else:
         click.echo(table(found))
-    if write:
+    if write and not interrupted:
         CONFIRMED.write_text("# Kills confirmed on real processes\n\n" + table(found))
     return code
 

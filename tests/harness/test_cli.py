@@ -180,6 +180,7 @@ def test_every_option_has_a_help_text() -> None:
         (["matrix", "--deep"], "--deep: only with --gate"),
         (["matrix", "--tries", "3"], "--tries: only with --confirm"),
         (["matrix", "--gate", "--power"], "exclude each other"),
+        (["matrix", "--mutants", "bugs.py", "--write"], "the project's own bugs"),
         (["matrix", "--state", "/dev/null/x"], "name another place with --state"),
         (["gate", "--comparisons", "3"], "--comparisons: only with --calibrate"),
         (["gate", "--draw-plans", "--mutant", "A03"], "nothing else runs it"),
@@ -560,6 +561,33 @@ def test_an_interrupted_matrix_waits_for_no_trial(tmp_path: Path) -> None:
         assert _end_of(matrix) == 130
 
 
+def test_an_interrupted_matrix_of_ones_own_bugs_goes_on_where_it_stopped(call: Call, tmp_path: Path) -> None:
+    harmless = (
+        BUGS.replace("MINE", "LONG")
+        .replace("OneIsEnough", "Long")
+        .replace("return True", "return super().is_quorum(*args)")
+    )
+    (tmp_path / "bugs.py").write_text(BUGS + harmless)
+    words = ["matrix", "--mutants", "bugs.py", "--trials", "1", "--budget", "3000", "--jobs", "1"]
+    with _started([*TORTURE, *words], tmp_path) as measured:
+        state = tmp_path / "store" / "matrix.jsonl"
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and not state.read_bytes():
+            time.sleep(0.1)
+        measured.send_signal(signal.SIGINT)
+        assert _end_of(measured) == 130
+        assert measured.stdout is not None
+        told = measured.stdout.read()
+    assert (
+        f"state {Path('store', 'matrix.jsonl')}: 1 of 2 trials, 0 of them from before; resume: the same command" in told
+    )
+    again = call("matrix", "--mutants", "bugs.py", "--trials", 1, "--budget", 2, "--jobs", 1, "--json")
+    assert (again.json["known"], again.json["trials"], again.json["planned"]) == (1, 2, 2)
+    assert again.json["state"] == "store/matrix.jsonl"
+    assert "is_quorum was called in 2 of them" in again.json["survivors"][0]
+    assert (tmp_path / "store" / "kill-matrix-bugs.html").exists()
+
+
 def _end_of(process: subprocess.Popen[str], seconds: int = 60) -> int:
     try:
         return process.wait(timeout=seconds)
@@ -656,7 +684,9 @@ def test_a_matrix_tells_of_survivors(call: Call, tmp_path: Path) -> None:
     (tmp_path / "bugs.py").write_text(BUGS.replace("return True", "return super().is_quorum(*args, **options)"))
     ended = call("matrix", "--mutants", "bugs.py", "--strategy", "calm", "--budget", 1, "--trials", 1)
     assert ended.code == 1
-    assert "survived: bugs.py:MINE/calm base 0" in ended.out
+    assert "survived: bugs.py:MINE/calm base 0: 1 schedules; is_quorum was called in 1 of them" in ended.out
+    page = (tmp_path / "store" / "kill-matrix-bugs.html").read_text()
+    assert "a minority is enough" in page and "survived 1 schedules; is_quorum was called in 1 of them" in page
 
 
 def test_a_file_that_never_ends_is_the_users_mistake(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Executor, Future
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,6 +26,7 @@ from harness.matrix import (
     write_recorded,
 )
 from harness.results import Violation
+from paxos_impl.mutants.registry import held
 
 EASY = ["A02", "P28", "P04", "L04", "C07"]
 
@@ -87,6 +90,142 @@ def test_a_damaged_state_file_is_refused(tmp_path: Path) -> None:
     state.write_bytes(b"nonsense\n" + matrix.msgspec.json.encode(trial("A02")) + b"\n")
     with pytest.raises(UserError, match="line 1 is no trial"):
         read_trials(state)
+
+
+def test_a_torn_line_is_cut_off_before_more_is_added(tmp_path: Path) -> None:
+    state = tmp_path / "state.jsonl"
+    for bases in (1, 2):
+        with state.open("ab") as file:
+            file.write(b'{"mutant": "torn')
+        run_matrix(["P28"], ("portfolio",), 50, bases=bases, state=state)
+    assert len(read_trials(state)) == 2
+
+
+def test_a_trial_of_an_older_version_is_read(tmp_path: Path) -> None:
+    state = tmp_path / "state.jsonl"
+    older = matrix.msgspec.to_builtins(trial("A02"))
+    del older["calls"], older["code"]
+    state.write_bytes(matrix.msgspec.json.encode(older) + b"\n")
+    result = run_matrix(["A02"], ("portfolio",), 10, bases=1, state=state)
+    assert result.known == 1 and not result.trials[0].calls
+
+
+OWN = """
+from paxos_impl.acceptor import Acceptor
+from paxos_impl.mutants.registry import mutant
+
+LEAST = 3
+
+def enough(members):
+    return len(members) >= LEAST
+
+@mutant("ONE", "votes are not logged", rule="-", breaks="A")
+class One(Acceptor):
+    def log_vote(self, *args): pass
+
+@mutant("TWO", "asks too many", rule="-", breaks="A")
+class Two(Acceptor):
+    def is_quorum(self, members): return enough(members)
+"""
+
+
+class Own:
+    """A file of one's own bugs, a state, and which trials were really run."""
+
+    def __init__(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.file = directory / "own.py"
+        self.file.write_text(OWN)
+        self.state = directory / "state.jsonl"
+        self.ran: list[str] = []
+        monkeypatch.setattr(matrix, "run_trial", self._run)
+
+    def _run(self, task: Task) -> Trial:
+        self.ran.append(f"{matrix.bare(task.mutant)} {task.base}")
+        return trial(task.mutant, task.base, killed=matrix.bare(task.mutant) == "ONE")
+
+    def measure(self, *ids: str, **options: Any) -> tuple[matrix.MatrixResult, list[str]]:
+        self.ran = []
+        names = [f"{self.file}:{one}" for one in ids or ("ONE", "TWO")]
+        result = run_matrix(names, ("portfolio",), 10, bases=2, state=self.state, **options)
+        return result, self.ran
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Own:
+    return Own(tmp_path, monkeypatch)
+
+
+def interrupt(done: Trial, number: int, total: int) -> None:
+    if number == 2:
+        raise KeyboardInterrupt
+
+
+def test_an_interrupted_matrix_of_ones_own_bugs_goes_on(own: Own) -> None:
+    first, ran = own.measure(progress=interrupt)
+    assert ran == ["ONE 0", "TWO 0"] and first.interrupted and (len(first.trials), first.planned) == (2, 4)
+    second, ran = own.measure()
+    assert ran == ["ONE 1", "TWO 1"] and not second.interrupted
+    assert (second.known, len(second.trials), second.planned) == (2, 4, 4)
+    third, ran = own.measure()
+    assert ran == [] and sorted(map(str, third.trials)) == sorted(map(str, second.trials))
+
+
+def test_of_a_changed_file_only_the_changed_bugs_are_measured_anew(own: Own) -> None:
+    own.measure()
+    own.file.write_text(OWN.replace("def log_vote(self, *args): pass", "def log_promise(self, *args): pass"))
+    assert own.measure()[1] == ["ONE 0", "ONE 1"]
+    own.file.write_text(OWN.replace("LEAST = 3", "LEAST = 4"))
+    assert own.measure()[1] == ["TWO 0", "TWO 1"], "a bug rests on the helpers of its file too"
+    own.file.write_text(OWN)
+    assert own.measure()[1] == [], "what was undone was measured already"
+
+
+def test_a_file_that_moved_is_known_by_its_text(own: Own) -> None:
+    own.measure()
+    own.file = own.file.rename(own.file.with_name("renamed.py"))
+    result, ran = own.measure()
+    assert ran == [] and {one.mutant for one in result.trials} == {f"{own.file}:ONE", f"{own.file}:TWO"}
+
+
+def test_a_file_that_is_gone_is_the_users_mistake_and_in_nobodys_way(own: Own) -> None:
+    own.measure()
+    text = own.file.read_text()
+    own.file.unlink()
+    with pytest.raises(UserError, match="no such file"):
+        own.measure()
+    run_matrix(["P28"], ("portfolio",), 10, bases=1, state=own.state)
+    own.file.write_text(text)
+    assert own.measure()[1] == []
+
+
+def test_a_file_that_is_removed_meanwhile_is_finished_as_it_was(own: Own) -> None:
+    with held([f"{own.file}:ONE+{own.file}:TWO"]):
+        result, ran = own.measure(progress=lambda *_: own.file.unlink(missing_ok=True))
+    assert len(ran) == 4 and len(result.rows) == 2
+    with pytest.raises(UserError, match="no such file"):
+        own.measure()
+
+
+class Eager(Executor):
+    """Everything is finished when it was submitted."""
+
+    def submit(self, function: Any, /, *args: Any, **options: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(function(*args, **options))
+        return future
+
+
+def test_what_workers_had_finished_at_an_interrupt_is_kept(own: Own, monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped: list[Executor] = []
+    monkeypatch.setattr(matrix, "stop_workers", stopped.append)
+
+    def interrupt_once(done: Trial, number: int, total: int) -> None:
+        if number == 2 and not stopped:
+            raise KeyboardInterrupt
+
+    result, _ = own.measure(progress=interrupt_once, make_executor=lambda jobs: Eager())
+    assert result.interrupted and result.exit_code == 1 and len(result.trials) == 4
+    assert len(read_trials(own.state)) == 4
 
 
 def test_trials_run_in_processes_too() -> None:

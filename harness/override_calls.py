@@ -1,0 +1,138 @@
+"""How often the code of a planted bug was called: one that survives because no schedule reaches it was never tried.
+
+Counted are the methods that the bug's classes define over those of the protocol code, each time by a wrapper that stands in
+its place while a trial runs. What is neither a function (of the instance, the class or none) nor a property is left out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from types import FunctionType
+from typing import Any
+
+import msgspec
+
+from paxos_impl.mutants.registry import Mutant
+from paxos_impl.parts import CORRECT
+
+
+class MethodCalls(msgspec.Struct, frozen=True):
+    """Of one method."""
+
+    method: str
+    calls: int
+    schedules: int
+    """In which it was called."""
+    of: int
+    """Schedules that were run."""
+
+
+class CallCounter:
+    """Counts for one trial; a schedule at a time."""
+
+    def __init__(self, methods: Iterable[str]) -> None:
+        self._calls = dict.fromkeys(methods, 0)
+        self._before = dict(self._calls)
+        self._schedules = dict(self._calls)
+        self._run = 0
+
+    def wrap(self, method: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        calls = self._calls
+
+        @functools.wraps(function)
+        def counted(*args: Any, **options: Any) -> Any:
+            calls[method] += 1
+            return function(*args, **options)
+
+        return counted
+
+    def end_schedule(self) -> None:
+        self._run += 1
+        for method, calls in self._calls.items():
+            self._schedules[method] += calls > self._before[method]
+        self._before.update(self._calls)
+
+    def result(self) -> tuple[MethodCalls, ...]:
+        return tuple(
+            MethodCalls(method, calls, self._schedules[method], self._run) for method, calls in self._before.items()
+        )
+
+
+@contextlib.contextmanager
+def counting(mutants: Sequence[Mutant]) -> Iterator[CallCounter]:
+    """Count what is called of these bugs while the block runs."""
+    methods = _methods(mutants)
+    counter = CallCounter(methods)
+    try:
+        for method, (class_, name, found) in methods.items():
+            _put(class_, name, _counted(found, functools.partial(counter.wrap, method)))
+        yield counter
+    finally:
+        for class_, name, found in methods.values():
+            _put(class_, name, found)
+
+
+def _put(class_: type, name: str, value: Any) -> None:
+    """As ``setattr``, but past whatever a metaclass makes of that."""
+    type.__setattr__(class_, name, value)
+
+
+def _methods(mutants: Sequence[Mutant]) -> dict[str, tuple[type, str, Any]]:
+    """Method as it is told -> class, name and what stands there. ``__init__`` counts where nothing else is overridden."""
+    found: dict[tuple[type, str], Any] = {}
+    for one in mutants:
+        for place, class_ in one.classes:
+            base = getattr(CORRECT, place)
+            above = class_.__mro__[: class_.__mro__.index(base)]
+            for its in [each for each in above if each.__module__ == class_.__module__]:
+                found |= {(its, name): value for name, value in vars(its).items() if hasattr(base, name)}
+    kept = {key: value for key, value in found.items() if _can_count(value)}
+    plain = {key: value for key, value in kept.items() if key[1][:2] != "__"}
+    kept = plain or {key: value for key, value in kept.items() if key[1] == "__init__"}
+    times = Counter(name for _, name in kept)
+    return {
+        name if times[name] == 1 else f"{class_.__name__}.{name}": (class_, name, value)
+        for (class_, name), value in kept.items()
+    }
+
+
+def _can_count(found: Any) -> bool:
+    return type(found) in (FunctionType, staticmethod, classmethod) or (
+        type(found) is property and found.fget is not None
+    )
+
+
+def _counted(found: Any, wrap: Callable[[Any], Any]) -> Any:
+    if type(found) is property:
+        return property(wrap(found.fget), found.fset, found.fdel, found.__doc__)
+    if type(found) in (staticmethod, classmethod):
+        return type(found)(wrap(found.__func__))
+    return wrap(found)
+
+
+def total(many: Iterable[tuple[MethodCalls, ...]]) -> tuple[MethodCalls, ...]:
+    """Those of several trials together."""
+    sums: dict[str, MethodCalls] = {}
+    for one in (one for calls in many for one in calls):
+        before = sums.get(one.method, MethodCalls(one.method, 0, 0, 0))
+        sums[one.method] = MethodCalls(
+            one.method, before.calls + one.calls, before.schedules + one.schedules, before.of + one.of
+        )
+    return tuple(sums.values())
+
+
+def sentence(calls: Sequence[MethodCalls]) -> str:
+    """What became of a bug that survived; empty if nothing was counted."""
+    if not calls:
+        return ""
+    called = [f"{one.method} was called in {one.schedules} of them ({one.calls} times)" for one in calls if one.calls]
+    never = [one.method for one in calls if not one.calls]
+    if never:
+        verb = "was" if len(never) == 1 else "were"
+        called.append(
+            f"{', '.join(never)} {verb} never called: no schedule reaches it (is the option it needs on? which deployment?)"
+        )
+    return f"{calls[0].of} schedules; {', '.join(called)}"
