@@ -359,6 +359,7 @@ class PreparesAboveOwnCommit(Proposer):
         return max(self.commit, super().known_prefix())
 
 
+# Mostly hidden by ``pass_over``: learners tell of the cut too. A plan that shows it: tests/regressions/test_planted.py.
 @mutant(
     "P35",
     "goes on leading after an acceptor said that its slots are cut",
