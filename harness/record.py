@@ -33,6 +33,9 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from nemesis.faults import KINDS
+from nemesis.links import EFFECTS
+
 CLIENT_SERIAL_BITS = 32
 FIRST_CLIENT_ADDRESS = 1000
 OperationType = Literal["invoke", "ok", "fail", "info"]
@@ -181,6 +184,23 @@ def _joined(first: dict[str, Any], later: dict[str, Any]) -> dict[str, Any]:
         else:
             joint[name if known == value else f"{name}_at_end"] = value
     return joint
+
+
+NOT_LANDED = ("unsupported", "error", "nobody", "not_begun")
+"""What evidence says of a fault that did not come about."""
+
+
+def landed(kind: str, targets: Sequence[str], evidence: dict[str, Any]) -> bool:
+    """Whether the joint evidence of a fault shows that it did something: a link fault touched at least one message; any other
+    began on somebody who was there."""
+    if any(key in evidence for key in NOT_LANDED):
+        return False
+    if kind in KINDS and KINDS[kind].device == "link":
+        return any(evidence.get(count) for count in EFFECTS)
+    away = evidence.get("already_down")
+    if kind != "power" and isinstance(away, list) and set(targets) <= set(away):
+        return False
+    return bool(targets)
 
 
 Row = TypeVar("Row", bound=msgspec.Struct)

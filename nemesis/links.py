@@ -11,6 +11,7 @@ Rules
 * Rules that meet on a link act in the order of ``STAGES``: cut, lose, copy, delay, hold back, throttle.
 * Random draws come from one stream per link and fault, so that taking a fault out of a plan leaves the draws of all
   others as they were. A cut and a throttle draw nothing.
+* A message that another rule took away first does not meet the rules behind it: they did nothing to it, and say who did.
 * An untouched link costs one dictionary look-up: ``links.by_link.get((source, target))`` is None. The dictionary is the
   same object for ever, so a caller may keep its ``get``.
 
@@ -32,17 +33,21 @@ CLIENTS = -1
 Link = tuple[int, int]
 UNTOUCHED = (0,)
 LOST: tuple[int, ...] = ()
+EFFECTS = ("dropped", "delayed", "duplicated", "reordered", "throttled")
+"""Counts in the evidence of a link fault that show what it did; none of them: it touched no message."""
 
 
 class Tally:
     """What the rules of one fault did, in messages, over all its links."""
 
-    __slots__ = ("affected", "delayed", "dropped", "duplicated", "links", "met", "reordered", "throttled")
+    __slots__ = ("affected", "delayed", "dropped", "duplicated", "links", "met", "reordered", "taken", "throttled")
 
     def __init__(self) -> None:
         self.links = 0
         self.met = 0
-        """Messages that met the fault: crossed one of its links while it was on."""
+        """Messages that met the fault: crossed one of its links while it was on, and no other fault had taken them."""
+        self.taken: dict[int, int] = {}
+        """Other fault -> messages that it took before they met this one."""
         self.affected = 0
         """Messages it did something to."""
         self.dropped = 0
@@ -52,13 +57,25 @@ class Tally:
         self.throttled = 0
 
     def evidence(self, kind: str) -> Evidence:
-        """Counts that are not zero, and always the one that shows an effect of ``kind``."""
-        shown = {"links": self.links, "messages": self.met}
-        for name in ("dropped", "delayed", "duplicated", "reordered", "throttled"):
+        """Counts that are not zero, and always the one that shows an effect of ``kind``; if it touched no message, why."""
+        shown: Evidence = {"links": self.links, "messages": self.met}
+        for name in EFFECTS:
             count: int = getattr(self, name)
             if count or name == _RULES[kind].shows:
                 shown[name] = count
+        if self.taken:
+            shown |= {"taken_first": sum(self.taken.values()), "taken_by": sorted(self.taken)}
+        if not self.affected:
+            shown["untouched"] = self._why_untouched(kind)
         return shown
+
+    def _why_untouched(self, kind: str) -> str:
+        by = sorted(self.taken)
+        takers = f"fault{'s' if len(by) > 1 else ''} {' and '.join(map(str, by))}"
+        if self.met:
+            spared = _RULES[kind].spares.format(count=self.met)
+            return f"{spared}; {takers} had taken {sum(self.taken.values())} more" if by else spared
+        return f"0 messages met it: {takers} had taken them" if by else "no message was sent on its links"
 
 
 class _Rule:
@@ -66,6 +83,8 @@ class _Rule:
 
     shows: ClassVar[str]
     """The count of ``Tally`` that shows its effect."""
+    spares: ClassVar[str] = "chance spared all messages that met it: {count}"
+    """Why messages met it and none was touched."""
 
     def __init__(self, rule: LinkRule, tally: Tally, key: str) -> None:
         self.fault = rule.fault
@@ -164,6 +183,7 @@ class _Reorder(_Rule):
 
 class _Throttle(_Rule):
     shows = "throttled"
+    spares = "its links were never full: {count} messages met it"
 
     def configure(self, params: dict[str, Parameter], key: str) -> None:
         self.interval_ns = max(1, int(1_000_000_000 / float(params["per_second"])))
@@ -219,6 +239,8 @@ class Links:
             links.add(link)
             tally.links = len(links)
             self.by_link[link] = tuple(sorted((*self.by_link.get(link, ()), made), key=lambda one: one.stage))
+        if not rules:
+            return {"links": 0, "untouched": "it found no link"}
         return {"links": len({(rule.source, rule.target) for rule in rules})}
 
     def remove(self, fault: int) -> Evidence:
@@ -240,11 +262,13 @@ class Links:
         if rules is None:
             return UNTOUCHED
         copies = [0]
+        taker = -1
         for rule in rules:
             if copies:
                 copies = rule.apply(copies, now_ns)
+                taker = rule.fault
             else:
-                rule.tally.met += 1  # another fault took it first
+                rule.tally.taken[taker] = rule.tally.taken.get(taker, 0) + 1
         return tuple(copies)
 
 

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from harness.availability import Availability, availability, window_width_ns
-from harness.record import AgentEvent, Command, FaultEvent, Operation, joint_evidence, read_rows
+from harness.record import AgentEvent, Command, FaultEvent, Operation, joint_evidence, landed, read_rows
 from harness.results import SHRINK_FACTS, FaultResult, Results, ShrinkFacts, Verdict, read_results
 from nemesis.faults import KINDS
 from reports.wording import joined, shown
@@ -317,7 +317,7 @@ def _faults_from_record(edges: list[FaultEvent], operations: pd.DataFrame) -> tu
                 begin_ns=begin,
                 end_ns=end,
                 evidence=evidence,
-                landed=begin is not None and not evidence.keys() & {"error", "unsupported"},
+                landed=begin is not None and landed(edge.kind, edge.targets, evidence),
                 operations_ok_inside=int(((done >= low) & (done <= high)).sum()),
                 operations_unknown_inside=int(((unknown >= low) & (unknown <= high)).sum()),
                 first_ok_after_begin_ns=_wait_until_next(done, begin),

@@ -2,9 +2,10 @@
 
 A pass is worth something only if the faults landed. So: a planned fault that did not begin, that this machine does not
 support, that failed, or that touched nobody: INCONCLUSIVE; so is a run in which no operation succeeded inside any fault's
-window. A plan without faults owes nothing. A link fault landed if its end counts at least one message that met it; a
+window. A plan without faults owes nothing. A link fault landed if its end counts at least one message that it touched; a
 process, disk or clock fault if it began on somebody who was there. A fault whose targets were all down or stopped by other
-faults, as long as it lasted, had nothing left to touch: it did not land, and costs no verdict.
+faults, as long as it lasted, had nothing left to touch, and so had a link fault if others took every message before it: it
+did not land, and costs no verdict.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from bisect import bisect_left, bisect_right
 from msgspec.structs import replace
 
 from harness.checkers.case import Case
-from harness.record import FaultEvent, joint_evidence
+from harness.record import NOT_LANDED, FaultEvent, joint_evidence, landed
 from harness.results import CheckResult, FaultResult, Verdict
 from nemesis.describe import describe
 from nemesis.faults import KINDS, Fault
@@ -25,7 +26,6 @@ ABOUT = "Every planned fault took effect, and operations succeeded while faults 
 LEAST_WINDOW_NS = 50_000_000
 """A fault undone at once (a kill with an immediate restart) has at least this window."""
 KEEPS_AWAY = frozenset({"kill", "power", "corrupt", "pause"})
-_NOT_LANDED = ("unsupported", "error", "nobody", "not_begun")
 
 
 def fault_results(case: Case) -> tuple[FaultResult, ...]:
@@ -42,8 +42,13 @@ def fault_results(case: Case) -> tuple[FaultResult, ...]:
 
 
 def _overshadowed(result: FaultResult, results: list[FaultResult]) -> FaultResult:
-    """With ``overshadowed_by`` in its evidence if others kept all its targets away."""
-    if result.begin_ns is None or not result.targets or any(key in result.evidence for key in _NOT_LANDED):
+    """With ``overshadowed_by`` in its evidence if others kept all its targets away, or took all its messages."""
+    if result.begin_ns is None or any(key in result.evidence for key in NOT_LANDED):
+        return result
+    takers = result.evidence.get("taken_by")
+    if takers and result.evidence.get("messages") == 0:
+        return replace(result, evidence=result.evidence | {"overshadowed_by": takers})
+    if not result.targets:
         return result
     by: set[int] = set()
     for target in result.targets:
@@ -74,7 +79,6 @@ def _result(
     end_ns = None if end is None else end.time_ns
     if not events:
         evidence["not_begun"] = "the record holds no event of this fault"
-    landed = begin is not None and _landed(fault, targets, evidence)
     window = (0, 0) if begin_ns is None else (begin_ns, max(end_ns or case.ended_ns, begin_ns + LEAST_WINDOW_NS))
     return FaultResult(
         index=index,
@@ -84,23 +88,12 @@ def _result(
         begin_ns=begin_ns,
         end_ns=end_ns,
         evidence=evidence,
-        landed=landed,
+        landed=begin is not None and landed(fault.kind, targets, evidence),
         operations_ok_inside=_inside(ok, window),
         operations_unknown_inside=_inside(unknown, window),
         first_ok_after_begin_ns=_first_after(ok, begin_ns),
         first_ok_after_heal_ns=_first_after(ok, end_ns),
     )
-
-
-def _landed(fault: Fault, targets: tuple[str, ...], evidence: dict[str, object]) -> bool:
-    if any(key in evidence for key in _NOT_LANDED):
-        return False
-    if KINDS[fault.kind].device == "link":
-        return all(evidence.get(count) != 0 for count in ("links", "messages"))
-    away = evidence.get("already_down")
-    if fault.kind != "power" and isinstance(away, list) and set(targets) <= set(away):
-        return False
-    return bool(targets)
 
 
 def _inside(times: list[int], window: tuple[int, int]) -> int:
@@ -114,6 +107,13 @@ def _first_after(times: list[int], at: int | None) -> int | None:
     return times[position] - at if position < len(times) else None
 
 
+def _why_not(fault: FaultResult) -> str:
+    known = next((f"{key}: {fault.evidence[key]}" for key in NOT_LANDED if key in fault.evidence), "")
+    if not known and KINDS[fault.kind].device == "link":
+        return str(fault.evidence.get("untouched", "the record does not tell what it did"))
+    return known or "touched nothing"
+
+
 def check(case: Case, faults: tuple[FaultResult, ...]) -> CheckResult:
     stats = {
         "planned": len(faults),
@@ -125,14 +125,14 @@ def check(case: Case, faults: tuple[FaultResult, ...]) -> CheckResult:
     missing = [fault for fault in faults if not fault.landed and "overshadowed_by" not in fault.evidence]
     if missing:
         first = missing[0]
-        why = next((f"{key}: {first.evidence[key]}" for key in _NOT_LANDED if key in first.evidence), "touched nothing")
+        why = _why_not(first)
         text = f"{len(missing)} of {len(faults)} planned faults did not land; fault {first.index} ({first.kind}): {why}"
         return CheckResult(NAME, Verdict.INCONCLUSIVE, text, (), stats, ABOUT)
     if not stats["ok_inside"]:
         return CheckResult(NAME, Verdict.INCONCLUSIVE, "no operation succeeded while a fault was on", (), stats, ABOUT)
     shadowed = len(faults) - stats["landed"]
-    landed = f"all {len(faults)} faults landed" if len(faults) > 1 else "the one fault landed"
+    text = f"all {len(faults)} faults landed" if len(faults) > 1 else "the one fault landed"
     if shadowed:
-        landed = f"{stats['landed']} of {len(faults)} faults landed, {shadowed} had nothing left to touch"
-    summary = f"{landed}, {stats['ok_inside']} successes inside their windows, counted for each"
+        text = f"{stats['landed']} of {len(faults)} faults landed, {shadowed} had nothing left to touch"
+    summary = f"{text}, {stats['ok_inside']} successes inside their windows, counted for each"
     return CheckResult(NAME, Verdict.PASS, summary, (), stats, ABOUT)

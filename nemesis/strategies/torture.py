@@ -35,6 +35,9 @@ _QUIET = 0.35
 """Share of an episode without faults, at its end."""
 _TAKE_DOWN = ("kill", "power")
 _WIDE = ("majority", "others", "all")
+_HARDLY_SPEAKS = ("one", "role:proposer")
+"""Targets that may be a proposer that does not lead: it hears heartbeats, a few a second, and little else."""
+_LEAST_SHARE = 0.3
 _Item = tuple[str, str, dict[str, Parameter]]
 
 
@@ -110,7 +113,7 @@ def _items(plan: Plan, draw: Draw, episodes: int) -> list[_Item]:
     while len(targets) < len(gentle):
         targets.append(choice(draw, (*narrow, *_WIDE)))
     pairs = [*zip(_TAKE_DOWN, narrow, strict=False), *zip(gentle, targets, strict=False)]
-    once = [(kind, target, random_params(plan, draw, kind)) for kind, target in pairs]
+    once = [(kind, target, _params(plan, draw, kind, target)) for kind, target in pairs]
     shapes: list[_Item] = [
         ("partition", choice(draw, ("one", "leader", "minority")), {"shape": shape})
         for shape in ("isolate", "halves", "majority", "ring", "bridge")
@@ -121,5 +124,19 @@ def _items(plan: Plan, draw: Draw, episodes: int) -> list[_Item]:
     rest = sample(draw, shapes[1:], wanted - len(first))
     while len(first) + len(rest) < wanted:
         kind = choice(draw, (*_TAKE_DOWN, "pause", *_TAKE_DOWN, "pause", *gentle))
-        rest.append((kind, choice(draw, (*narrow, *_WIDE)), random_params(plan, draw, kind)))
+        target = choice(draw, (*narrow, *_WIDE))
+        rest.append((kind, target, _params(plan, draw, kind, target)))
     return [*first, *rest]
+
+
+def _params(plan: Plan, draw: Draw, kind: str, target: str) -> dict[str, Parameter]:
+    """So that the fault touches some message even where heartbeats alone are sent: it holds back what comes at their pace, and
+    its share of them is not a small one."""
+    params = random_params(plan, draw, kind)
+    if target in _HARDLY_SPEAKS:
+        if kind == "throttle":
+            slower = max(1, 4 * SECOND // (5 * plan.timing.heartbeat_ns))
+            params["per_second"] = min(int(params["per_second"]), slower)
+        elif "probability" in params:
+            params["probability"] = max(float(params["probability"]), _LEAST_SHARE)
+    return params

@@ -43,7 +43,7 @@ def test_a_link_without_rules_is_no_key_at_all() -> None:
 def test_removing_twice_says_nothing() -> None:
     links = Links(seed=1)
     links.add([rule("drop")])
-    assert links.remove(0) == {"links": 1, "messages": 0, "dropped": 0}
+    assert links.remove(0)["messages"] == 0
     assert links.remove(0) == {}
 
 
@@ -106,7 +106,43 @@ def test_a_cut_comes_before_all_else() -> None:
     links = Links(seed=1)
     links.add([rule("throttle", fault=0), rule("partition", fault=1)])
     assert links.fate(0, 1, 0) == LOST
-    assert links.remove(0) == {"links": 1, "messages": 1, "throttled": 0}, "it met the message, and did nothing to it"
+    told = {"taken_first": 1, "taken_by": [1], "untouched": "0 messages met it: fault 1 had taken them"}
+    assert links.remove(0) == {"links": 1, "messages": 0, "throttled": 0, **told}
+
+
+def test_a_fault_that_touched_nothing_says_why() -> None:
+    def why(*rules: LinkRule, messages: int = 8) -> object:
+        links = Links(seed=1)
+        links.add(rules)
+        fates(links, messages)
+        return links.remove(0).get("untouched")
+
+    assert why(rule("drop"), messages=0) == "no message was sent on its links"
+    assert why(rule("drop", probability=0.0)) == "chance spared all messages that met it: 8"
+    assert why(rule("throttle", per_second=1_000_000)) == "its links were never full: 8 messages met it"
+    assert why(rule("drop", probability=1.0)) is None
+    first, second = rule("partition", fault=3), rule("drop", fault=5, probability=1.0)
+    assert why(first, rule("throttle", fault=0)) == "0 messages met it: fault 3 had taken them"
+    assert why(second, first, rule("throttle", fault=0)) == "0 messages met it: fault 3 had taken them"
+    assert why(first, rule("partition", fault=0)) == "0 messages met it: fault 3 had taken them", "the same kind too"
+    assert Links(seed=1).add([]) == {"links": 0, "untouched": "it found no link"}
+
+
+def test_what_others_took_is_told_apart_from_what_met_the_fault() -> None:
+    links = Links(seed=1)
+    links.add([rule("drop", fault=1, probability=0.5), rule("drop", fault=2, source=2, probability=1.0)])
+    links.add([rule("reorder", probability=1.0), rule("reorder", source=2, probability=1.0)])
+    lost = fates(links, 100).count(LOST)
+    assert links.fate(2, 1, 0) == LOST
+    told = {"taken_first": lost + 1, "taken_by": [1, 2]}
+    assert links.remove(0) == {"links": 2, "messages": 100 - lost, "reordered": 100 - lost, **told}
+    links.add([rule("reorder", fault=4, probability=0.0)])
+    links.add([rule("drop", fault=3, probability=1.0)])
+    links.remove(1)
+    fates(links, 3)
+    links.remove(3)
+    fates(links, 2)
+    assert links.remove(4)["untouched"] == "chance spared all messages that met it: 2; fault 3 had taken 3 more"
 
 
 def test_draws_of_a_fault_do_not_move_when_another_one_leaves() -> None:

@@ -175,6 +175,20 @@ def test_torture_has_every_process_and_link_kind_and_target_class(deployment: st
             assert shapes == {"isolate", "halves", "majority", "ring", "bridge", "one_way"}
 
 
+def test_torture_touches_some_message_even_of_who_hardly_speaks() -> None:
+    silent = [
+        fault
+        for seed in range(60)
+        for fault in generate("torture", seed, Frame(deployment="classic")).faults
+        if fault.target in ("one", "role:proposer")
+    ]
+    heartbeats_a_second = SECOND / generate("torture", 1).timing.heartbeat_ns
+    rates = [fault.params["per_second"] for fault in silent if fault.kind == "throttle"]
+    assert rates and all(rate < heartbeats_a_second for rate in rates)  # type: ignore[operator]
+    shares = [fault.params["probability"] for fault in silent if "probability" in fault.params]
+    assert shares and min(shares) >= 0.3  # type: ignore[type-var,operator]
+
+
 def test_torture_leaves_quiet_gaps_between_its_episodes() -> None:
     for seed in SEEDS:
         plan = generate("torture", seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,9 @@ import pytest
 from harness.checkers import evidence
 from harness.record import FaultEvent
 from harness.results import CheckResult, Verdict
+from harness.simulated_run import write_simulated_run
 from nemesis.faults import Fault
+from nemesis.plan import MILLISECOND, Plan
 
 KILL = Fault("kill", target="agent:r1", at_ns=0)
 DROP = Fault("drop", target="agent:r1", at_ns=0, duration_ns=10_000_000)
@@ -51,6 +54,8 @@ def test_a_fault_that_landed(builder: Any) -> None:
         (KILL, {"error": "it broke"}, {}),
         (KILL, {"already_down": ["r1"]}, {}),
         (DROP, {"links": 4}, {"links": 4, "messages": 0, "dropped": 0}),
+        (DROP, {"links": 4}, {"links": 4, "messages": 7, "dropped": 0}),
+        (DROP, {"links": 4}, {}),
     ],
 )
 def test_a_fault_that_did_not_land(builder: Any, fault: Fault, begin: dict[str, Any], end: dict[str, Any]) -> None:
@@ -59,6 +64,43 @@ def test_a_fault_that_did_not_land(builder: Any, fault: Fault, begin: dict[str, 
     result = weigh(builder.case())
     assert result.verdict is Verdict.INCONCLUSIVE
     assert "did not land" in result.summary
+
+
+def test_the_summary_says_why_a_link_fault_touched_nothing(builder: Any) -> None:
+    builder.with_faults(DROP)
+    why = "chance spared all messages that met it: 7"
+    begin_and_end(builder, "drop", {"links": 4}, {"links": 4, "messages": 7, "dropped": 0, "untouched": why})
+    assert weigh(builder.case()).summary.endswith(f"fault 0 (drop): {why}")
+
+
+def test_a_link_fault_without_an_end_in_the_record_shows_nothing(builder: Any) -> None:
+    builder.with_faults(DROP)
+    builder.faults.append(FaultEvent(builder.tick(), "begin", 0, "drop", ("r1",), {"links": 4}))
+    builder.operate(1, "write", "k", "inside")
+    assert "the record does not tell what it did" in weigh(builder.case()).summary
+
+
+@pytest.mark.parametrize("met", [0, 3])
+def test_a_link_fault_whose_messages_another_one_took_did_not_land_and_costs_no_verdict(builder: Any, met: int) -> None:
+    """The near miss: three messages got as far as to it, and it let them pass."""
+    builder.with_faults(DROP, Fault("partition", target="agent:r1", at_ns=0, duration_ns=10_000_000))
+    begin = builder.tick()
+    builder.faults.append(FaultEvent(begin, "begin", 1, "partition", ("r1",), {"links": 4}))
+    taken = {
+        "messages": met,
+        "dropped": 0,
+        "taken_first": 9,
+        "taken_by": [1],
+        "untouched": "0 messages met it: fault 1 …",
+    }
+    begin_and_end(builder, "drop", {"links": 4}, {"links": 4, **taken})
+    builder.faults.append(
+        FaultEvent(builder.tick(), "end", 1, "partition", ("r1",), {"links": 4, "messages": 9, "dropped": 9})
+    )
+    drop, partition = evidence.fault_results(builder.case())
+    assert (drop.landed, partition.landed) == (False, True)
+    assert drop.evidence.get("overshadowed_by") == (None if met else [1])
+    assert evidence.check(builder.case(), (drop, partition)).verdict is (Verdict.INCONCLUSIVE if met else Verdict.PASS)
 
 
 def test_a_link_fault_that_met_messages(builder: Any) -> None:
@@ -119,3 +161,18 @@ def test_a_link_fault_that_found_no_link_has_not_landed(builder: Any) -> None:
     (fault,) = evidence.fault_results(builder.case())
     assert not fault.landed
     assert evidence.check(builder.case(), (fault,)).verdict is Verdict.INCONCLUSIVE
+
+
+def test_of_two_partitions_of_one_agent_in_a_simulated_run_the_first_alone_landed(tmp_path: Path) -> None:
+    """So it is in every world: all ask the same ``Links``."""
+    faults = tuple(
+        Fault("partition", "agent:r2", at_ns=at_ms * MILLISECOND, duration_ns=long_ms * MILLISECOND)
+        for at_ms, long_ms in ((200, 500), (300, 300))
+    )
+    results = write_simulated_run(Plan(duration_ns=900 * MILLISECOND, faults=faults), tmp_path)
+    first, second = results.faults
+    assert first.landed and first.evidence["dropped"] == first.evidence["messages"] > 0
+    assert not second.landed and second.evidence["messages"] == second.evidence["dropped"] == 0
+    assert second.evidence["untouched"] == "0 messages met it: fault 0 had taken them"
+    assert second.evidence["overshadowed_by"] == [0]
+    assert results.verdict is Verdict.PASS

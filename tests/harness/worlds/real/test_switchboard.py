@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
 from harness.worlds.real.switchboard import QUEUE_FRAMES_MAX, Line, Switchboard
@@ -161,6 +162,16 @@ def test_a_cut_link_drops_one_direction_until_it_is_healed(net: Net) -> None:
     a.send_all([(1, prepare(3))])
     assert numbers(b, 1) == [3]
     assert net.line.call("remove_links", 4) == {}
+
+
+def test_a_fault_whose_frames_another_one_took_says_so(net: Net) -> None:
+    a, b = net.join(0), net.join(1)
+    net.line.call("add_links", [rule("partition", 0, 1), msgspec.structs.replace(rule("partition", 0, 1), fault=5)])
+    a.send_all([(1, prepare(1))])
+    b.send_all([(0, prepare(2))])
+    assert numbers(a, 1) == [2]
+    told = {"taken_first": 1, "taken_by": [4], "untouched": "0 messages met it: fault 4 had taken them"}
+    assert net.line.call("remove_links", 5) == {"links": 1, "messages": 0, "dropped": 0, **told}
 
 
 def test_delayed_frames_come_late_and_duplicated_ones_twice(net: Net) -> None:
