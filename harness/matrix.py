@@ -182,10 +182,11 @@ def run_trial(task: Task) -> Trial:
                 if same is not None:
                     unclean.append((seed, same.rule))
                     continue
+            calls = counter.result()
             return Trial(
                 task.mutant, source_hash, task.strategy, task.base, task.budget, True, seed - first + 1, events, found.rule,
                 found.sentence, seed, plan.strategy, client_view(plan, parts) if mutants else "", tuple(unclean), code,
-                counter.result(),
+                calls,
             )  # fmt: skip
         return Trial(
             task.mutant, source_hash, task.strategy, task.base, task.budget, False, task.budget, events,

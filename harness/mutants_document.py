@@ -44,8 +44,10 @@ Of a bug that survives it is told how often the methods it overrides were called
 
     survived: mine.py:G18/portfolio base 0: 150 schedules; on_stepped_down was called in 131 of them (402 times)
 
-What was never called was not tried: does it need an option, or a deployment, that these schedules do not have? What was called
-in most of them needs a rarer situation, and a larger budget; or it breaks nothing.
+What was never called was not tried: does it need an option, or a deployment, that these schedules do not have? If the bug is a
+single method that only reads and answers with a truth or a number, and so is the rule, it is also told how often the rule
+would have answered otherwise. Where it never would, the bug did nothing yet: it needs a rarer situation, and a larger budget.
+Where it did and nobody saw, it may break nothing.
 
 `breaks`: A agreement, V validity, I integrity or order, D durability, L linearizability, X exactly-once, P progress,
 R replicas diverge. An `equivalent` mutant says why it breaks nothing; the matrix demands that it survives.

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from harness.pure_rules import pure_rule
 from paxos_impl.mutants.registry import Mutant
 from paxos_impl.parts import CORRECT
 
@@ -28,26 +29,40 @@ class MethodCalls(msgspec.Struct, frozen=True):
     """In which it was called."""
     of: int
     """Schedules that were run."""
+    otherwise: int | None = None
+    """Calls that the rule would have answered otherwise; None: it cannot be asked without an effect (``pure_rules``)."""
 
 
 class CallCounter:
-    """Counts for one trial; a schedule at a time."""
+    """Counts for one trial; a schedule at a time. ``rules``: method -> the rule to compare its answers with."""
 
-    def __init__(self, methods: Iterable[str]) -> None:
+    def __init__(self, methods: Iterable[str], rules: dict[str, Callable[..., Any]]) -> None:
         self._calls = dict.fromkeys(methods, 0)
         self._before = dict(self._calls)
         self._schedules = dict(self._calls)
+        self._rules = rules
+        self._otherwise = dict.fromkeys(rules, 0)
         self._run = 0
 
     def wrap(self, method: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        calls = self._calls
+        calls, otherwise = self._calls, self._otherwise
 
         @functools.wraps(function)
         def counted(*args: Any, **options: Any) -> Any:
             calls[method] += 1
             return function(*args, **options)
 
-        return counted
+        rule = self._rules.get(method)
+        if rule is None:
+            return counted
+
+        @functools.wraps(function)
+        def compared(*args: Any, **options: Any) -> Any:
+            answer = counted(*args, **options)
+            otherwise[method] += _differs(answer, rule, args, options)
+            return answer
+
+        return compared
 
     def end_schedule(self) -> None:
         self._run += 1
@@ -57,15 +72,24 @@ class CallCounter:
 
     def result(self) -> tuple[MethodCalls, ...]:
         return tuple(
-            MethodCalls(method, calls, self._schedules[method], self._run) for method, calls in self._before.items()
+            MethodCalls(method, calls, self._schedules[method], self._run, self._otherwise.get(method))
+            for method, calls in self._calls.items()
         )
+
+
+def _differs(answer: Any, rule: Callable[..., Any], args: Any, options: Any) -> bool:
+    try:
+        asked = rule(*args, **options)
+    except Exception:
+        return True
+    return bool(bool(answer) != asked if isinstance(asked, bool) else answer != asked)
 
 
 @contextlib.contextmanager
 def counting(mutants: Sequence[Mutant]) -> Iterator[CallCounter]:
     """Count what is called of these bugs while the block runs."""
     methods = _methods(mutants)
-    counter = CallCounter(methods)
+    counter = CallCounter(methods, _rules(mutants))
     try:
         for method, (class_, name, found) in methods.items():
             _put(class_, name, _counted(found, functools.partial(counter.wrap, method)))
@@ -73,6 +97,13 @@ def counting(mutants: Sequence[Mutant]) -> Iterator[CallCounter]:
     finally:
         for class_, name, found in methods.values():
             _put(class_, name, found)
+
+
+def _rules(mutants: Sequence[Mutant]) -> dict[str, Callable[..., Any]]:
+    """Of one bug of one class alone: two of them may meet in what they leave behind."""
+    classes = [each for one in mutants for each in one.classes]
+    found = [pure_rule(class_, getattr(CORRECT, place)) for place, class_ in classes] if len(classes) == 1 else []
+    return dict(one for one in found if one is not None)
 
 
 def _put(class_: type, name: str, value: Any) -> None:
@@ -115,24 +146,39 @@ def _counted(found: Any, wrap: Callable[[Any], Any]) -> Any:
 
 def total(many: Iterable[tuple[MethodCalls, ...]]) -> tuple[MethodCalls, ...]:
     """Those of several trials together."""
-    sums: dict[str, MethodCalls] = {}
+    by_method: dict[str, list[MethodCalls]] = {}
     for one in (one for calls in many for one in calls):
-        before = sums.get(one.method, MethodCalls(one.method, 0, 0, 0))
-        sums[one.method] = MethodCalls(
-            one.method, before.calls + one.calls, before.schedules + one.schedules, before.of + one.of
-        )
-    return tuple(sums.values())
+        by_method.setdefault(one.method, []).append(one)
+    return tuple(_sum(method, each) for method, each in by_method.items())
+
+
+def _sum(method: str, each: Sequence[MethodCalls]) -> MethodCalls:
+    compared = [one.otherwise for one in each if one.otherwise is not None]
+    return MethodCalls(
+        method,
+        sum(one.calls for one in each),
+        sum(one.schedules for one in each),
+        sum(one.of for one in each),
+        sum(compared) if len(compared) == len(each) else None,
+    )
 
 
 def sentence(calls: Sequence[MethodCalls]) -> str:
     """What became of a bug that survived; empty if nothing was counted."""
     if not calls:
         return ""
-    called = [f"{one.method} was called in {one.schedules} of them ({one.calls} times)" for one in calls if one.calls]
+    told = [f"{one.method} was called in {one.schedules} of them ({_times(one)})" for one in calls if one.calls]
     never = [one.method for one in calls if not one.calls]
     if never:
         verb = "was" if len(never) == 1 else "were"
-        called.append(
+        told.append(
             f"{', '.join(never)} {verb} never called: no schedule reaches it (is the option it needs on? which deployment?)"
         )
-    return f"{calls[0].of} schedules; {', '.join(called)}"
+    return f"{calls[0].of} schedules; {', '.join(told)}"
+
+
+def _times(one: MethodCalls) -> str:
+    times = "once" if one.calls == 1 else f"{one.calls} times"
+    return (
+        times if one.otherwise is None else f"{times}, {one.otherwise or 'never'} with another answer than the rule's"
+    )

@@ -145,9 +145,53 @@ def test_the_sentence_tells_what_was_called_and_what_was_not() -> None:
         "(is the option it needs on? which deployment?)"
     )
     assert sentence(()) == ""
+    told = sentence((MethodCalls("may_accept", 40, 16, 20, 3), MethodCalls("cut", 1, 1, 20, 0)))
+    assert "16 of them (40 times, 3 with another answer than the rule's)" in told
+    assert "1 of them (once, never with another answer than the rule's)" in told
+
+
+@pytest.mark.parametrize(
+    ("answer", "otherwise"),
+    [
+        ("super().may_promise(ballot)", 0),
+        ("not super().may_promise(ballot)", 1),
+        ("0", 1),
+        ("1", 0),
+        ("ballot < 5", None),
+    ],
+)
+def test_answers_are_compared_with_those_of_the_rule(tmp_path: Path, answer: str, otherwise: int | None) -> None:
+    text = HEAD + (
+        '@mutant("X", "-", rule="-", breaks="P")\nclass X(Acceptor):\n'
+        f"    def may_promise(self, ballot): return {answer}\n"
+    )
+    (one,) = find(planted(tmp_path, text, "X"))
+    with counting([one]) as counter:
+        acceptor = object.__new__(one.classes[0][1])
+        vars(acceptor)["promised"] = (1, 1)
+        if otherwise is None:
+            with pytest.raises(TypeError):
+                acceptor.may_promise((2, 2))
+        else:
+            acceptor.may_promise((2, 2))
+        counter.end_schedule()
+    assert counter.result() == (MethodCalls("may_promise", 1, 1, 1, otherwise or 0),)
+
+
+def test_a_rule_that_cannot_answer_counts_as_another_answer(tmp_path: Path) -> None:
+    text = HEAD + (
+        '@mutant("X", "-", rule="-", breaks="P")\nclass X(Acceptor):\n    def may_promise(self, ballot): return True\n'
+    )
+    (one,) = find(planted(tmp_path, text, "X"))
+    with counting([one]) as counter:
+        object.__new__(one.classes[0][1]).may_promise((2, 2))
+    assert counter.result()[0].otherwise == 1
 
 
 def test_trials_add_up() -> None:
     one = MethodCalls("cut", 3, 2, 10)
+    compared = MethodCalls("cut", 3, 2, 10, 1)
     assert total([(one,), (), (one,)]) == (MethodCalls("cut", 6, 4, 20),)
+    assert total([(compared,), (compared,)]) == (MethodCalls("cut", 6, 4, 20, 2),)
+    assert total([(compared,), (one,)]) == (MethodCalls("cut", 6, 4, 20),)
     assert total([]) == ()
