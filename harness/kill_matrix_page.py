@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 
-from harness.matrix import MatrixRow, is_equivalent
+from harness.matrix import MatrixRow, bare, is_equivalent
 from harness.override_calls import sentence
 from paxos_impl.mutants.registry import Mutant, MutantError, find
 from paxos_impl.mutants.waiting import PAIRS, WAITING
@@ -23,7 +23,7 @@ def write_page(rows: Sequence[MatrixRow], path: Path) -> Path:
 def kill_matrix(rows: Sequence[MatrixRow]) -> KillMatrix:
     """The rows, told apart into bugs and harmless changes; rows of the unmodified code are left out.
 
-    Bugs are told by the portfolio, or by the only strategy that was tried on them.
+    Bugs are told by the portfolio, or by the only strategy that was tried on them; those of one's own by their ids alone.
     """
     known = [row for row in rows if row.mutant]
     measured: dict[str, list[MatrixRow]] = defaultdict(list)
@@ -35,7 +35,9 @@ def kill_matrix(rows: Sequence[MatrixRow]) -> KillMatrix:
         bugs=tuple(map(_bug, sorted(bugs, key=lambda row: (row.schedules_mean, row.mutant)))),
         harmless=tuple(map(_harmless_row, [row for row in told if _harmless(row.mutant)])),
         strategies=_strategies([row for row in known if not _harmless(row.mutant)]),
-        waiting=tuple((one.id, one.about, one.waits_for) for one in WAITING),
+        waiting=tuple(
+            (one.id, one.about, one.waits_for) for one in WAITING if any(":" not in row.mutant for row in known)
+        ),
     )
 
 
@@ -56,7 +58,7 @@ def _bug(row: MatrixRow) -> BugRow:
     known = _known(row.mutant)
     one = known[0] if len(known) == 1 else None
     return BugRow(
-        id=row.mutant,
+        id=bare(row.mutant),
         about=one.about if one else next((pair.why for pair in PAIRS if pair.ids == row.mutant), ""),
         family="pair" if "+" in row.mutant else "own" if one is None or ":" in row.mutant else one.family,
         trials=row.trials,
@@ -72,7 +74,7 @@ def _bug(row: MatrixRow) -> BugRow:
 
 def _harmless_row(row: MatrixRow) -> HarmlessRow:
     (one,) = find(row.mutant)
-    return HarmlessRow(row.mutant, one.about, one.equivalent, row.trials * row.most_schedules, row.killed)
+    return HarmlessRow(bare(row.mutant), one.about, one.equivalent, row.trials * row.most_schedules, row.killed)
 
 
 def _strategies(rows: Sequence[MatrixRow]) -> tuple[StrategyRow, ...]:

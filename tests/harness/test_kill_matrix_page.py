@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from harness.kill_matrix_page import kill_matrix, write_page
 from harness.matrix import MatrixRow, read_recorded
+from harness.override_calls import MethodCalls
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 ROW = MatrixRow("A02", "portfolio", 4, 4, 2.0, 2.0, 3.0, 900.0, 1200.0, {"vote/forgotten": 4}, 1, 2)
@@ -28,8 +29,16 @@ def test_bugs_are_told_by_the_portfolio_and_ordered_by_difficulty() -> None:
 
 
 def test_a_bug_that_the_registry_does_not_know_is_still_told() -> None:
-    (row,) = kill_matrix([replace(ROW, mutant="mine.py:X1")]).bugs
-    assert (row.id, row.about, row.family) == ("mine.py:X1", "", "own")
+    found = kill_matrix([replace(ROW, mutant="mine.py:X1")])
+    (row,) = found.bugs
+    assert (row.id, row.about, row.family) == ("X1", "", "own")
+    assert not found.waiting and kill_matrix([ROW]).waiting
+
+
+def test_a_survivor_is_told_by_what_was_called_of_it(tmp_path: Path) -> None:
+    survivor = replace(ROW, killed=0, rules={}, calls=(MethodCalls("log_vote", 0, 0, 8),))
+    html = write_page([survivor], tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "survived 8 schedules; log_vote was never called: no schedule reaches it" in html
 
 
 def test_the_page_says_what_the_document_says(tmp_path: Path) -> None:
