@@ -21,6 +21,7 @@ import pytest
 from harness.cli import COMMANDS, LazyGroup, main, torture
 from harness.commands import options
 from harness.errors import HarnessFault
+from harness.matrix import summarise
 from harness.run import RunOutcome
 from harness.simulated_run import write_simulated_run
 from nemesis.faults import Fault
@@ -586,6 +587,26 @@ def test_an_interrupted_matrix_of_ones_own_bugs_goes_on_where_it_stopped(call: C
     assert again.json["state"] == "store/matrix.jsonl"
     assert "is_quorum was called in 2 of them" in again.json["survivors"][0]
     assert (tmp_path / "store" / "kill-matrix-bugs.html").exists()
+
+
+@pytest.mark.parametrize("how", ["--power", "--confirm", "--write"])
+def test_from_a_part_of_the_trials_nothing_is_concluded(call: Call, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    monkeypatch.setattr("harness.matrix.run_matrix", lambda *args, **options: summarise([], interrupted=True))
+    ended = call("matrix", "--ids", "P28", how, "--json")
+    assert (ended.code, ended.json["interrupted"]) == (130, True)
+    assert "nothing is compared, confirmed or written down" in ended.err
+
+
+def test_an_interrupted_confirmation_ends_with_130_and_is_not_written_down(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*args: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("harness.matrix_confirmation.shrink", interrupted)
+    ended = call("matrix", "--ids", "P28", "--budget", 30, "--trials", 1, "--jobs", 1, "--confirm", "--write", "--json")
+    assert (ended.code, ended.json["verdict"]) == (130, "INCONCLUSIVE")
+    assert not Path("docs").exists()
 
 
 def _end_of(process: subprocess.Popen[str], seconds: int = 60) -> int:
