@@ -27,7 +27,7 @@ from nemesis.draws import Draw, below, between, choice, sample, stream
 from nemesis.faults import ALL_CLIENTS, Fault
 from nemesis.plan import MILLISECOND, Plan, encode_plan, members
 from nemesis.port import Evidence
-from nemesis.triggers import WATCHABLE, ordinal
+from nemesis.triggers import WATCHABLE, ordinal, parse_trigger
 from paxos_impl.parts import CORRECT
 
 replace = msgspec.structs.replace
@@ -165,7 +165,9 @@ class Shrinker:
         self._leave_out_faults()
         self._search(draw, PATIENT_REPLAYS)
         self._sweep(self._cut_after_violation)
-        sweeps = (self._without_one_fault, self._smaller_runs, self._simpler_faults, self._triggers)
+        sweeps = (
+            self._without_one_fault, self._smaller_runs, self._simpler_faults, self._foresight, self._triggers,
+        )  # fmt: skip
         for _ in range(ROUNDS):
             helped = [self._sweep(moves) for moves in sweeps]
             self._sweep(self._cut_after_violation)
@@ -434,6 +436,20 @@ class Shrinker:
                 yield f"length {length_ns}", shorter
 
     # -- triggers -----------------------------------------------------------------------------------------------------
+
+    def _foresight(self) -> Iterator[Move]:
+        """What begins where an agent would forget begins at that time: no free process tells when it would."""
+        for index, fault in enumerate(self.plan.faults):
+            begun = self.last.begun.get(index)
+            if fault.trigger is None or begun is None or parse_trigger(fault.trigger).kind != "would_forget":
+                continue
+            # A moment later: at that very time it would come before the sync behind which the agent was looked at.
+            target = f"agent:{','.join(begun.targets)}" if fault.target == "it" else fault.target
+            timed = replace(fault, trigger=None, at_ns=begun.time_ns + 1, target=target)
+            yield (
+                str(index),
+                replace(self.plan, faults=(*self.plan.faults[:index], timed, *self.plan.faults[index + 1 :])),
+            )
 
     def _triggers(self) -> Iterator[Move]:
         """Times become triggers: what happened just before the fault began."""

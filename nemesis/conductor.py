@@ -85,8 +85,8 @@ class Conductor:
 
     @property
     def watched_kinds(self) -> frozenset[str]:
-        """Kinds of event that ``observe`` must hear of; changes (only shrinks) after an ``observe`` that fired."""
-        return self._triggers.watched_kinds
+        """Kinds of event that ``observe`` must hear of; shrinks after an ``observe`` that fired, none are left after a heal."""
+        return frozenset() if self.healed else self._triggers.watched_kinds
 
     def next_time_ns(self) -> int | None:
         """When ``advance`` has work to do; None: never. Ask again after every ``advance`` and ``observe``."""

@@ -51,6 +51,8 @@ WATCHABLE: dict[str, str] = {
     "bounded": "a trace is cut from here on",
     "appended": "records are appended and not synced yet",
     "synced": "a sync has returned; the messages that waited for it have not left",
+    "would_forget": "an agent's disk would not bring back what it has told if its power failed now (looked at behind some"
+    " syncs; never seen on free processes)",
     "sent_prepare": "a Prepare leaves (each receiver counts)",
     "sent_promise": "a Promise leaves",
     "sent_accept": "an Accept leaves (each receiver counts)",

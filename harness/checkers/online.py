@@ -37,6 +37,7 @@ from harness.checkers.learned_once import LearnedOnce
 from harness.checkers.open_slots import OpenSlots
 from harness.checkers.oracle import Handler, Sink
 from harness.checkers.promises import Promises
+from harness.checkers.recall import Recall
 from harness.checkers.returned_votes import ReturnedVotes
 from harness.checkers.told import Told
 from harness.checkers.votes import Votes
@@ -65,6 +66,7 @@ class OnlineOracles:
         self._standings = decisions.standings
         self.handlers: dict[str, tuple[Handler, ...]] = {}
         returned, told, learned = ReturnedVotes(sink, promises, votes, durable), Told(sink, votes), LearnedOnce(sink)
+        self.recall = Recall(ballots, decisions, told)
         for oracle in (returned, ballots, promises, votes, told, decisions, durable, learned):
             self.add(oracle.handlers)
         if window:

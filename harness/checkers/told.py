@@ -19,6 +19,7 @@ Does not judge whether what is told is durable already: it shows when it is lost
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from harness.checkers.oracle import NO_BALLOT, Handler, Sink, show
@@ -135,6 +136,16 @@ class Told:
                 ballot=voted,
                 recovered=back.get(first),
             )
+
+    def is_missing(self, agent: int, promise: Ballot | None, floor: int, votes: Mapping[int, Ballot]) -> bool:
+        """Whether something told is not in this memory of an acceptor: a promise, and votes in slots above ``floor``."""
+        if (promise or NO_BALLOT) < self.promises.get(agent, NO_BALLOT):
+            return True
+        return any(
+            at > floor and votes.get(at, NO_BALLOT) < voted
+            for voted, slots in self.votes.get(agent, {}).items()
+            for at in slots
+        )
 
     def on_started(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
         told = self.snapshots.get(agent, 0)

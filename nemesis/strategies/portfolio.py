@@ -1,7 +1,8 @@
 """Portfolio: one of the other strategies, drawn by its weight. The plan bears the name of the one that made it.
 
-Mostly it gets an *opening* besides: the first leader is struck at one of its first Accepts. Many bugs show at any change of
-leaders with something in flight, and this is the earliest one that there can be.
+In all of them the power is cut wherever an agent would forget what it has told (``would_forget``): a recovery that is wrong
+need not wait for a crash in the right moment. Most get an *opening* besides: the first leader is struck at one of its first
+Accepts. Many bugs show at any change of leaders with something in flight, and this is the earliest one that there can be.
 """
 
 from __future__ import annotations
@@ -27,10 +28,16 @@ _KINDS = ("kill", "pause", "partition", "power", "clock_jump", "clock_jump")
 def generate(seed: int, frame: Frame) -> Plan:
     weights = {name: strategy.weight for name, strategy in STRATEGIES.items()}
     plan = generate_by_name(weighted(stream(f"{seed}/portfolio"), weights), seed, frame)
+    plan = msgspec.structs.replace(plan, faults=(*plan.faults, exposure(plan)))
     draw = stream(f"{seed}/opening")
     if plan.strategy in _PLAIN or draw() >= OPENED:
         return plan
     return msgspec.structs.replace(plan, faults=(opening(plan, draw), *plan.faults))
+
+
+def exposure(plan: Plan) -> Fault:
+    """Whoever would forget shows it. Without a bug this never begins."""
+    return Fault("power", "it", trigger="first would_forget", duration_ns=unit(plan) // 2)
 
 
 def opening(plan: Plan, draw: Draw) -> Fault:

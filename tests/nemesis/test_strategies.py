@@ -354,7 +354,13 @@ def test_there_is_a_session_for_each_client(strategy: str) -> None:
 
 def test_most_plans_of_the_portfolio_open_with_a_blow_at_the_first_leader() -> None:
     plans = [generate("portfolio", seed) for seed in range(300)]
-    opened = [plan for plan in plans if plan.faults[:1] != generate(plan.strategy, plan.seed).faults[:1]]
+    opened = [plan for plan in plans if len(plan.faults) == len(generate(plan.strategy, plan.seed).faults) + 2]
     assert 0.5 < len(opened) / len(plans) < 0.8
     assert all(plan.faults[0].trigger for plan in opened)
     assert not any(plan.strategy in ("calm", "power_sweep") for plan in opened)
+
+
+def test_in_all_plans_of_the_portfolio_who_would_forget_shows_it() -> None:
+    plans = [generate("portfolio", seed) for seed in range(100)]
+    assert all(plan.faults[-1].trigger == "first would_forget" for plan in plans)
+    assert all(plan.faults[-1].kind == "power" for plan in plans)

@@ -6,6 +6,7 @@ processes; nothing here knows what a ballot is. A digest over every delivery and
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
@@ -26,6 +27,7 @@ from harness.worlds.simulated.loop import EventLoop
 from harness.worlds.simulated.network import Sender, SimulatedNetwork
 from harness.worlds.simulated.pages import PAGED, excess
 from harness.worlds.simulated.process import Died, SimulatedProcess
+from harness.worlds.simulated.rehearsal import Rehearsals
 from nemesis.plan import Plan
 from paxos_impl.agent import Config, ProtocolViolation, Trace
 from paxos_impl.log import LogCorrupted, StorageFault
@@ -134,11 +136,14 @@ class SimulatedCluster:
         window = plan.limits.window if plan.cluster.deployment == "collapsed" else 0
         self.oracles = OnlineOracles(voters, len(voters) // 2 + 1, names, self.ledger.first, window)
         self._judges = oracles
+        self.rehearsals = Rehearsals(plan.seed, self.oracles.recall)
         listeners: dict[str, Handler] = {"leader": self._on_leader, "step_down": self._on_step_down}
         self._handlers: Mapping[str, Handler] = listeners
         if oracles:
             self.oracles.add(self.ledger.handlers)
             self.oracles.add(listeners)
+            if any(fault.trigger is not None and "would_forget" in fault.trigger for fault in plan.faults):
+                self.oracles.add(self.rehearsals.handlers)
             self._handlers = {kind: in_turn(handlers) for kind, handlers in self.oracles.handlers.items()}
         self._on_sync_begun, self._on_sync_ended = self._observer("sync_begun"), self._observer("sync_ended")
         self._on_power_lost, self._on_told_promise = self._observer("power_lost"), self._observer("told_promise")
@@ -344,6 +349,18 @@ class SimulatedCluster:
         node.end_sync(now_ns)
         if process.blocked:
             self._unblock(process, node, now_ns)
+        if "would_forget" in self._watched and self.rehearsals.is_due(process):
+            # Behind the messages that this sync lets go: what they tell counts.
+            self.loop.at(self.loop.now_ns, self._rehearse, process, process.incarnation)
+
+    def _rehearse(self, process: SimulatedProcess, incarnation: int, _c: Any) -> None:
+        """Look whether the power had better not fail now; if so, let it."""
+        if "would_forget" not in self._watched or not process.up or process.incarnation != incarnation:
+            return
+        now_ns = self.loop.now_ns
+        if self.rehearsals.would_forget(process, process.clock.read_ns(now_ns)):
+            with contextlib.suppress(Died):
+                self._trigger(process, "would_forget", 0)
 
     def _unblock(self, process: SimulatedProcess, node: Node, now_ns: int) -> None:
         """Catch up with what came while the process waited for its sync, before it begins another one."""

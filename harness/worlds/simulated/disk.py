@@ -56,6 +56,8 @@ class SimulatedDisk:
         self.on_append: Callable[[], None] | None = None
         """Called after bytes were appended, before anything else happens: where a trigger may strike."""
         self.syncs = 0
+        self.name_syncs = 0
+        """Syncs that made a change of names durable: what a power cut leaves is of another shape since."""
         self._durable_names: dict[str, _File] = {}
         self._directory_changes: list[tuple[str, str, _File | None]] = []
         self._syncing: list[tuple[_File, int]] = []
@@ -132,6 +134,22 @@ class SimulatedDisk:
             for change in self._directory_changes[:changes]:
                 _apply(self._durable_names, change)
             del self._directory_changes[:changes]
+            self.name_syncs += 1
+
+    def after_power_cut(self) -> SimulatedDisk:
+        """A disk of its own with what would be left if the power failed now and all that is not synced were lost."""
+        left = SimulatedDisk()
+        copies: dict[int, _File] = {}
+        for name, file in self._durable_names.items():
+            copy = copies.get(id(file))
+            if copy is None:
+                copy = copies[id(file)] = _File()
+                copy.data = file.data[: file.durable]
+                if file.cut is not None:
+                    copy.data += file.cut[len(copy.data) :]
+                copy.durable = len(copy.data)
+            left.files[name] = left._durable_names[name] = copy
+        return left
 
     def power_cut(self, mode: str, draw: Callable[[], float]) -> dict[str, int]:
         """Lose what was not synced, as ``mode`` says; returns counts for the evidence."""

@@ -114,6 +114,7 @@ class SimulatedWorld(FaultyCluster):
 
     def _bring_up(self, heal: Callable[[], None], broken: frozenset[int] = frozenset()) -> None:
         heal()
+        self._watched = self.conductor.watched_kinds
         for process in self.processes:
             if not process.up and process.id not in broken:
                 self.loop.at(self.loop.now_ns + RESTART_NS, self._restart, process)

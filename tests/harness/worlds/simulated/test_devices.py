@@ -87,6 +87,37 @@ def half_synced(names_synced: bool = True) -> SimulatedDisk:
     return disk
 
 
+@given(steps=st.lists(st.tuples(st.sampled_from("capstrRmdx"), st.integers(0, 40)), max_size=30))
+def test_what_a_power_cut_would_leave_is_what_it_leaves(steps: list[tuple[str, int]]) -> None:
+    disk = SimulatedDisk()
+    for what, number in steps:
+        names = disk.names()
+        name = names[number % len(names)] if names else ""
+        match what:
+            case "c" if f"f{number}" not in names:
+                disk.create(f"f{number}")
+            case "a" | "p" if names:
+                disk.append(name, bytes([number]) * number)
+            case "s" if names:
+                disk.sync(name)
+                disk.end_sync()
+            case "t" if names:
+                disk.truncate(name, number % (len(disk.files[name].data) + 1))
+            case "r" if names:
+                disk.rename(name, f"f{number}")
+            case "m" if names:
+                disk.remove(name)
+            case "d":
+                disk.sync_directory()
+                disk.end_sync()
+    left = disk.after_power_cut()
+    before = {name: disk.read(name) for name in disk.names()}
+    left_files = {name: left.read(name) for name in left.names()}
+    assert {name: disk.read(name) for name in disk.names()} == before
+    disk.power_cut("lost", lambda: 0.0)
+    assert left_files == {name: disk.read(name) for name in disk.names()}
+
+
 @pytest.mark.parametrize("mode", UNSYNCED_MODES)
 @given(share=st.floats(0, 0.999))
 def test_synced_bytes_survive_every_power_cut(mode: str, share: float) -> None:
