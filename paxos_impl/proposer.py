@@ -133,7 +133,7 @@ class Proposer(Election):
         """Slots below next_slot that phase 1 found open, with the value each must get."""
         self.queue: deque[Command] = deque()
         self.in_progress: dict[int, int] = {}
-        """client -> seq of its command that waits or is in flight."""
+        """client -> seq of its latest command that waits or is in flight."""
         self.decided: dict[int, Value] = {}
         """Classic deployment: chosen values not yet in durable snapshots, for learners that miss them."""
         self.handlers.update(
@@ -305,8 +305,9 @@ class Proposer(Election):
         return None if command.f == "open" else problem_with(command)
 
     def is_in_progress(self, command: Command) -> bool:
-        """A retry of what waits or is in flight adds nothing."""
-        return self.in_progress.get(command.client) == command.seq
+        """A retry of what waits or is in flight adds nothing, nor does a late copy of what came before it. (Else copies of two
+        commands of a client, coming in turns, would each look new, and fill the queue.)"""
+        return command.seq <= self.in_progress.get(command.client, -1)
 
     def refuse(self, command: Command) -> None:
         hint = self.leader if self.leader != self.node else -1

@@ -191,6 +191,21 @@ def test_a_proposer_that_lives_alone_leaves_slots_that_are_cut_to_the_learners(
     assert proposer.next_slot == first + 10 and not proposer.proposals
 
 
+def test_copies_of_two_commands_of_a_client_that_come_in_turns_add_nothing(hand_cluster: Any, client: int) -> None:
+    """The later one is the one that its client waits for; a new leader learns of them by their next retries."""
+    cluster = hand_cluster(Cluster(deployment="classic", proposers=1, acceptors=3, learners=1))
+    cluster.start()
+    cluster.elect(0)
+    cluster.quiet()
+    proposer = cluster.agent(0)
+    first = proposer.next_slot
+    for seq in (3, 3, 4, 3, 4, 4, 3):
+        cluster.request(0, Command(client, seq, 7, "read", "k"))
+    assert [[command.seq for command in one.value] for one in proposer.proposals.values()] == [[3], [4]]
+    cluster.request(0, Command(client, 5, 7, "read", "k"))
+    assert proposer.next_slot == first + 3
+
+
 @pytest.mark.parametrize(("f", "value"), [("sum", "1"), ("write", {"a": "b"})])
 def test_a_command_that_no_replica_could_execute_is_refused_at_the_door(
     hand_cluster: Any, client: int, f: str, value: Any

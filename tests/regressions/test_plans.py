@@ -13,7 +13,7 @@ from harness.worlds.simulated.world import SimulatedWorld, simulate
 from nemesis.faults import Fault
 from nemesis.plan import load_plan
 from paxos_impl.election import LEADING, MAX_BACKOFF
-from paxos_impl.messages import Truncated
+from paxos_impl.messages import Command, Truncated
 from paxos_impl.parts import CORRECT
 from paxos_impl.proposer import Proposer
 
@@ -55,6 +55,19 @@ def test_a_backoff_of_eight_still_outlasts_the_time_to_settle_in_its_plan() -> N
     world = SimulatedWorld(plan, parts=replace(CORRECT, proposer=_SleepsLong))
     assert [violation.rule for violation in world.run().violations] == ["liveness/unsettled"]
     assert 2 * MAX_BACKOFF < SETTLED_TIMEOUTS
+
+
+class _TakesCopies(Proposer):
+    """As it was: only the command that came last was known to be in progress."""
+
+    def is_in_progress(self, command: Command) -> bool:
+        return self.in_progress.get(command.client) == command.seq
+
+
+def test_late_copies_of_commands_still_fill_the_queue_in_its_plan() -> None:
+    plan = load_plan(Path(__file__).parent / "late-copies-of-commands-fill-the-queue.json")
+    world = SimulatedWorld(plan, parts=replace(CORRECT, proposer=_TakesCopies))
+    assert "liveness/no-progress" in [violation.rule for violation in world.run().violations]
 
 
 def test_a_leader_stays_as_long_as_what_it_lacks_keeps_coming() -> None:
