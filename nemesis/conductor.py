@@ -14,6 +14,9 @@ Rules
 * *Healing*: ``heal_all`` undoes what is on, newest first; one undoing that fails is recorded and the rest goes on. It
   may be called again, also after it was interrupted. Afterwards nothing begins any more; triggers that never came are
   noted.
+* *Healing a majority*: what keeps a minority down, stopped or cut off stays. So does a link that loses everything (``drop``,
+  probability 1, with a ``peer``) if one of its ends counts among that minority: all others hear each other, so they have a
+  quorum, and pre-vote keeps the two ends from disturbing it. Which end: see ``_of_no_use``.
 """
 
 from __future__ import annotations
@@ -117,8 +120,8 @@ class Conductor:
     def heal_all(self, broken: frozenset[int] = frozenset()) -> None:
         """Undo everything; nothing begins after it. May be called again.
 
-        ``broken``: agents that stay down, stopped or cut off, as far as the faults on them hit nobody else, until the next
-        call.
+        ``broken``: agents that stay down, stopped or cut off (from all, or from some), as far as the faults on them hit
+        nobody else, until the next call.
         """
         self._due.clear()
         for index in reversed(list(self._active)):
@@ -132,11 +135,33 @@ class Conductor:
                 self._record("note", index, fault.kind, (), {"not_begun": f"trigger {fault.trigger!r} {why}"})
 
     def _stays(self, active: _Active, broken: frozenset[int]) -> bool:
-        return active.fault.kind in STAYS_BROKEN and bool(active.targets) and broken.issuperset(active.targets)
+        hit = self._of_no_use(active)
+        return bool(hit) and broken.issuperset(hit)
+
+    def _of_no_use(self, active: _Active) -> list[int]:
+        """Whom the others must do without for this fault to stay; nobody: it does not.
+
+        Of a link that loses everything it is the peer. A proposer, though, may lead as long as it reaches acceptors, and a
+        learner that it does not reach learns nothing of the commit index: so of its link the other end counts, unless it is
+        cut off from all acceptors.
+        """
+        if active.fault.kind in STAYS_BROKEN:
+            return active.targets
+        roles = {view.id: view.role for view in self.world.agents()}
+        peer = next((view for view in self.world.agents() if view.name == active.params.get("peer")), None)
+        if active.fault.kind != "drop" or peer is None or active.params["probability"] != 1 or active.params["limit"]:
+            return []
+        if active.targets == [peer.id]:
+            return []  # no link at all
+        if len(active.targets) == 1:
+            may_lead = peer.role == "proposer" and roles[active.targets[0]] != "proposer"
+            return active.targets if may_lead else [peer.id]
+        acceptors = {one for one, role in roles.items() if role == "acceptor"}
+        return [peer.id] if peer.role == "proposer" and acceptors.issubset(active.targets) else []
 
     def broken(self) -> list[int]:
-        """Agents that a fault keeps down, stopped or cut off, the last one hit first."""
-        hit = [one for active in self._active.values() if active.fault.kind in STAYS_BROKEN for one in active.targets]
+        """Agents that a fault makes of no use to the others, the last one hit first."""
+        hit = [one for active in self._active.values() for one in self._of_no_use(active)]
         return list(dict.fromkeys(reversed(hit)))
 
     def minority(self) -> frozenset[int]:

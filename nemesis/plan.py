@@ -130,7 +130,8 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Bound within which, after the heal, every client must make progress and all learners must converge."""
     heal: Heal = "all"
     """What is undone at ``duration_ns``. majority: what keeps a minority down, stopped or cut off stays until every client has
-    made progress, which the others must do without it."""
+    made progress, which the others must do without it. So does a link that loses all messages (``drop`` with a ``peer``) if
+    the others can do without one of its ends: its own leader may be the other one."""
     final_power_cut: bool = True
     """Cut the power of all nodes at the end: what was acknowledged must come back."""
     cluster: Cluster = Cluster()

@@ -213,14 +213,22 @@ def _not_settled(case: Case, healed: int, bound: int) -> Iterable[Violation]:
             )
 
 
+def _left_broken(case: Case, healed: int) -> set[str]:
+    """Agents that a fault still kept from others after the heal. A link has two ends, and either may have lagged; but who was
+    cut off from many is alone in that."""
+    peers = {index: str(fault.params.get("peer", "")) for index, fault in enumerate(case.plan.faults)}
+    left: set[str] = set()
+    for row in case.faults:
+        if row.fault >= 0 and row.time_ns > healed:
+            peer = peers.get(row.fault, "")
+            left.update({peer} if peer and len(row.targets) > 1 else {peer, *row.targets})
+    return left - {""}
+
+
 def _apart(case: Case, healed: int) -> Iterable[Violation]:
     """Learners that lagged behind when the load had ended, before the final power cut made them begin anew."""
-    excused = {
-        name
-        for row in case.faults
-        if row.kind == "corrupt" or (row.fault >= 0 and row.time_ns > healed)
-        for name in row.targets
-    }
+    corrupted = {name for row in case.faults if row.kind == "corrupt" for name in row.targets}
+    excused = corrupted | _left_broken(case, healed)
     positions = {name: slot for name, slot in case.positions_before_cut.items() if name not in excused}
     furthest = max(positions.values(), default=0)
     for name, slot in positions.items():
@@ -243,7 +251,7 @@ def _not_cut(case: Case, healed: int) -> Iterable[Violation]:
     if not limits.snapshot_every or not case.positions_before_cut:
         return
     excused = {name for row in case.faults if row.kind in _KEEPS_THE_LOG for name in row.targets}
-    excused |= {name for row in case.faults if row.fault >= 0 and row.time_ns > healed for name in row.targets}
+    excused |= _left_broken(case, healed)
     slack = 2 * (limits.keep_slots + 2 * limits.snapshot_every) + SLOTS_ON_THE_WAY
     floors = case.floors_before_cut
     for name, slot in case.positions_before_cut.items():

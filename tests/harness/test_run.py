@@ -168,6 +168,26 @@ def test_healing_a_majority_leaves_the_rest_broken_until_every_client_made_progr
     assert settled.evidence == {"every_client_progressed": True}
 
 
+def test_one_link_stays_cut_while_all_others_are_healed(tmp_path: Path) -> None:
+    """r1 cannot lead at first: its link to whoever does stays cut until every client has made progress."""
+    plan = plan_of(
+        Fault("pause", target="agent:r1", at_ns=0, duration_ns=600 * MS),
+        Fault("drop", target="leader", at_ns=900 * MS, duration_ns=-1, params={"probability": 1.0, "peer": "r1"}),
+        Fault("drop", target="leader", at_ns=900 * MS, duration_ns=-1, params={"probability": 0.2}),
+        heal="majority",
+    )
+    outcome, results = run(plan, tmp_path)
+    assert outcome.errors == ()
+    assert results.verdict is Verdict.PASS, told(results)
+    (ended,), (noise,) = events(outcome, 1, "end"), events(outcome, 2, "end")
+    heal, *_ = events(outcome, -1, "end")
+    settled = next(event for event in events(outcome, -1, "note") if event.kind == "settled")
+    assert heal.evidence["left_broken"] == ["r1"]
+    assert noise.time_ns < heal.time_ns < settled.time_ns < ended.time_ns
+    assert ended.evidence["links"] == 2 and ended.evidence["dropped"] == ended.evidence["messages"] > 0
+    assert settled.evidence == {"every_client_progressed": True}
+
+
 def test_faults_begin_at_the_very_moment_an_agent_does_something(tmp_path: Path) -> None:
     plan = plan_of(
         Fault("kill", target="it", trigger="first leader", duration_ns=100 * MS),

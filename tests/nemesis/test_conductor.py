@@ -438,6 +438,72 @@ def test_never_more_stay_broken_than_the_others_can_do_without(kinds: dict[str, 
     assert conductor.minority() == left
 
 
+CUT = {"probability": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("target", "params", "left"),
+    [
+        ("agent:r0", {**CUT, "peer": "r1"}, {1}),
+        ("agent:r0", {**CUT, "peer": "r1", "way": "in"}, {1}),
+        ("agent:r0", {"peer": "r1", "probability": 0.9}, set()),
+        ("agent:r0", {**CUT, "peer": "r1", "limit": 5}, set()),
+        ("agent:r0", CUT, set()),
+        ("agent:r0", {**CUT, "peer": "r0"}, set()),
+        ("agent:r0", {**CUT, "peer": "clients"}, set()),
+        ("others", {**CUT, "peer": "r1"}, set()),
+    ],
+    ids=["a link", "one way", "a poor link", "a few messages", "no peer", "itself", "clients", "many links"],
+)
+def test_a_link_stays_cut_if_the_others_can_do_without_its_peer(
+    target: str, params: dict[str, Any], left: set[int]
+) -> None:
+    plan = Plan(cluster=Cluster(nodes=3), faults=(Fault("drop", target, at_ns=0, duration_ns=-1, params=params),))
+    conductor = Conductor(plan, ToyWorld(plan.cluster), lambda *row: None)
+    conductor.advance(0)
+    assert conductor.minority() == left
+    conductor.heal_all(conductor.minority())
+    assert conductor.active() == ([0] if left else [])
+    conductor.heal_all()
+    assert not conductor.active()
+
+
+@pytest.mark.parametrize(
+    ("target", "peer", "left"),
+    [
+        ("agent:p0", "a1", ["a1"]),
+        ("agent:a1", "p0", ["a1"]),
+        ("agent:p0", "l1", ["l1"]),
+        ("agent:l1", "p0", ["l1"]),
+        ("agent:p0", "p1", ["p1"]),
+        ("agent:a0,a1,a2", "p0", ["p0"]),
+        ("agent:a0,a1", "p0", []),
+        ("agent:l0,l1", "p0", []),
+        ("agent:a0,a1,a2", "l0", []),
+    ],
+)
+def test_a_proposer_that_may_lead_is_not_the_end_that_counts(target: str, peer: str, left: list[str]) -> None:
+    """A leader that no learner hears leads for ever, and no learner that lacks a vote ever asks for the value."""
+    faults = (Fault("drop", target, at_ns=0, duration_ns=-1, params={**CUT, "peer": peer}),)
+    plan = Plan(cluster=Cluster(deployment="classic"), faults=faults)
+    world = ToyWorld(plan.cluster)
+    conductor = Conductor(plan, world, lambda *row: None)
+    conductor.advance(0)
+    assert [view.name for view in world.agents() if view.id in conductor.minority()] == left
+
+
+def test_never_more_links_stay_cut_than_the_others_can_do_without() -> None:
+    faults = tuple(
+        Fault("drop", "agent:r0", at_ns=at, duration_ns=-1, params={**CUT, "peer": f"r{at}"}) for at in (1, 2, 3)
+    )
+    plan = Plan(cluster=Cluster(nodes=5), faults=faults)
+    conductor = Conductor(plan, ToyWorld(plan.cluster), lambda *row: None)
+    conductor.advance(3)
+    assert conductor.minority() == {2, 3}, "those hit last"
+    conductor.heal_all(conductor.minority())
+    assert conductor.active() == [1, 2]
+
+
 def test_half_of_those_that_do_not_vote_may_stay_broken() -> None:
     cluster = Cluster(deployment="classic", proposers=2, acceptors=3, learners=3)
     plan = Plan(cluster=cluster, faults=(Fault("pause", "all", at_ns=0, duration_ns=-1),))

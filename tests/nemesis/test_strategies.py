@@ -336,6 +336,16 @@ def test_laggard_cuts_logs_early() -> None:
     assert any("installed" in (fault.trigger or "") for plan in plans for fault in plan.faults)
 
 
+def test_now_and_then_only_a_link_stays_broken() -> None:
+    plans = [plan for seed in range(1000) if (plan := generate("scatter", seed)).heal == "majority"]
+    last = [plan.faults[-1] for plan in plans]
+    links = [fault for fault in last if fault.kind == "drop"]
+    assert 0.04 < len(links) / len(last) < 0.25
+    assert all(fault.params["probability"] == 1 and fault.params["peer"] and fault.duration_ns == -1 for fault in links)
+    assert {fault.params["way"] for fault in links} == {"both", "in", "out"}
+    assert {fault.target.partition(":")[0] for fault in links} == {"leader", "agent"}
+
+
 def test_molasses_lasts_until_the_heal() -> None:
     plans = [generate("molasses", seed) for seed in SEEDS]
     lasting = [

@@ -9,6 +9,7 @@ import pytest
 from harness.checkers.endgame import Ledger, case_of, judge
 from harness.record import Command, FaultEvent, Operation
 from harness.results import Violation
+from nemesis.faults import Fault
 from nemesis.plan import SECOND, Cluster, Limits, Plan
 
 CLIENT = 7
@@ -135,6 +136,26 @@ def test_a_learner_that_was_left_broken_may_lag(run: Run) -> None:
     run.ledger.before_cut = {0: 2, 1: 2, 2: 1}
     run.faults.append(FaultEvent(HEALED + 4 * SECOND, "end", 0, "pause", ("r2",), {}))
     assert run.rules == set()
+
+
+@pytest.mark.parametrize(
+    ("targets", "peer", "lags", "rules"),
+    [
+        (("r1",), "r2", 2, set()),
+        (("r2",), "r1", 2, set()),
+        (("r0", "r1"), "r2", 2, set()),
+        (("r0", "r1"), "r2", 0, {"liveness/not-converged"}),
+    ],
+    ids=["the peer", "the target", "who is cut off from many", "one of many"],
+)
+def test_so_may_an_end_of_a_link_that_was_left_cut(
+    run: Run, targets: tuple[str, ...], peer: str, lags: int, rules: set[str]
+) -> None:
+    target = f"agent:{','.join(targets)}"
+    fault = Fault("drop", target, at_ns=0, duration_ns=-1, params={"probability": 1.0, "peer": peer})
+    run.ledger.before_cut = {0: 2, 1: 2, 2: 2} | {lags: 1}
+    run.faults.append(FaultEvent(HEALED + 4 * SECOND, "end", 0, "drop", targets, {}))
+    assert run.rules_under(Plan(faults=(fault,))) == rules
 
 
 @pytest.mark.parametrize(

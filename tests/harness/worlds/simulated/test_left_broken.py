@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.worlds.simulated.world import SimulatedWorld
-from nemesis.faults import Fault
+from nemesis.faults import Fault, Parameter
 from nemesis.plan import MILLISECOND, SECOND, Cluster, Plan, Workload, load_plan
 from paxos_impl.learner import Learner
 from paxos_impl.messages import Learn
@@ -37,6 +37,44 @@ def world(
         faults=faults,
     )
     return SimulatedWorld(made, parts=parts)
+
+
+def cut(target: str, peer: str, way: str = "both") -> Fault:
+    """Their link is of no use any more, all others are."""
+    params: dict[str, Parameter] = {"probability": 1.0, "peer": peer, "way": way}
+    return Fault("drop", target, at_ns=900 * MILLISECOND, duration_ns=-1, params=params)
+
+
+@pytest.mark.parametrize("way", ["both", "in", "out"])
+@pytest.mark.parametrize(
+    ("deployment", "target", "peer"),
+    [
+        ("collapsed", "leader", "r0"),
+        ("collapsed", "leader", "r1"),
+        ("collapsed", "leader", "r2"),
+        ("classic", "leader", "a0"),
+        ("classic", "leader", "l0"),
+        ("classic", "agent:p0", "p1"),
+        ("classic", "agent:a0,a1,a2", "p0"),
+        ("classic", "agent:a0,a1,a2", "p1"),
+    ],
+)
+def test_the_others_go_on_when_one_link_stays_cut(deployment: str, target: str, peer: str, way: str) -> None:
+    fault = cut(target, peer, way)
+    run = world(fault, deployment=deployment).run()
+    assert run.violations == []
+    (begun,) = [row for row in run.faults if row.fault == 0 and row.edge == "begin"]
+    (end,) = [row for row in run.faults if row.fault == 0 and row.edge == "end"]
+    if begun.targets == (peer,):
+        assert begun.evidence["links"] == 0 and end.time_ns == SECOND
+    else:
+        assert end.time_ns > run.healed_ns + SECOND
+    assert world(fault, deployment=deployment, heal="all").run().violations == []
+
+
+def test_a_leader_whose_learners_all_do_not_hear_it_is_healed() -> None:
+    run = world(cut("agent:l0,l1", "p0"), deployment="classic").run()
+    assert [row.time_ns for row in run.faults if row.fault == 0 and row.edge == "end"] == [SECOND]
 
 
 @pytest.mark.parametrize("deployment", ["collapsed", "classic"])
