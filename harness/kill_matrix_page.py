@@ -69,12 +69,14 @@ def _bug(row: MatrixRow) -> BugRow:
         rules=row.rules,
         seen_by_clients=row.seen_by_clients,
         survived=sentence(row.calls),
+        unfinished=row.unfinished,
     )
 
 
 def _harmless_row(row: MatrixRow) -> HarmlessRow:
     (one,) = find(row.mutant)
-    return HarmlessRow(bare(row.mutant), one.about, one.equivalent, row.trials * row.most_schedules, row.killed)
+    schedules = round(row.schedules_mean * max(1, row.killed))
+    return HarmlessRow(bare(row.mutant), one.about, one.equivalent, schedules, row.killed)
 
 
 def _strategies(rows: Sequence[MatrixRow]) -> tuple[StrategyRow, ...]:

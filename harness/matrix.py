@@ -7,8 +7,11 @@ Rules
   unmodified code: it is reported with its seed, and the trial goes on.
 * Equivalent mutants must survive. A schedule that hangs is a kill by ``harness/hang``.
 * *Client view*: the killing plan is run to its end, and the history alone is judged, with no help from traces or logs.
-* Finished trials are appended to a state file, so that an interrupted matrix goes on where it stopped. A trial counts as
-  finished only for the same source of its mutant, in whatever file that stands.
+* The search deepens: first every trial runs a few schedules, then those that survived run on, up to ten times as many, and so
+  to the whole budget. Most bugs die soon, and none waits for a hard one. A trial run so is the trial run in one piece.
+* What is reached of a trial is appended to a state file after each round, so that an interrupted matrix goes on where it
+  stopped. It counts only for the same source of its mutant, in whatever file that stands; and a survivor goes on only with
+  the code that it survived: with other code it begins anew.
 * Of what survives it is told how often its own code was called: what no schedule reaches was not tried.
 """
 
@@ -44,6 +47,10 @@ PORTFOLIO_BASES = 20
 SINGLE_BASES = 5
 BUDGET = 5000
 """Schedules a trial runs at most; every planted bug must die within."""
+FIRST_ROUND = 20
+"""Schedules of each trial before any runs more."""
+DEEPER = 10
+"""Times as many after the next round."""
 HANG_S = 60.0
 SEEDS_APART = 1_000_000
 """Between the first seeds of two trials."""
@@ -63,6 +70,7 @@ class Trial(msgspec.Struct, frozen=True):
     strategy: str
     base: int
     budget: int
+    """Schedules asked for; of a survivor: that it ran."""
     killed: bool
     schedules: int
     """Run, the killing one included."""
@@ -107,7 +115,7 @@ class MatrixRow(msgspec.Struct, frozen=True, omit_defaults=True):
     schedules_mean: float
     """Schedules run by kills (all trials): the estimate of the mean that survivors, too, count in."""
     schedules_median: float | None
-    """None, here and below: that trial outlived its budget."""
+    """None, here and below: that trial outlived its budget, or what it has run of it so far."""
     schedules_p95: float | None
     events_median: float | None
     events_p95: float | None
@@ -118,10 +126,13 @@ class MatrixRow(msgspec.Struct, frozen=True, omit_defaults=True):
     most_schedules: int
     calls: tuple[MethodCalls, ...] = ()
     """In the trials that it survived."""
+    unfinished: int = 0
+    """Trials that have neither killed it nor reached their budget: it survives so far."""
 
 
 class MatrixResult(msgspec.Struct, frozen=True):
     trials: tuple[Trial, ...]
+    """Ended: by a kill or with their budget."""
     rows: tuple[MatrixRow, ...]
     survivors: tuple[str, ...]
     """Of real bugs that outlived a trial of the portfolio, or of the only strategies asked for: ``mutant/strategy base``, and
@@ -133,7 +144,9 @@ class MatrixResult(msgspec.Struct, frozen=True):
     planned: int = 0
     """Trials asked for."""
     known: int = 0
-    """Trials that stood in the state file."""
+    """Trials that had ended before, by the state file."""
+    unfinished: tuple[str, ...] = ()
+    """Trials that an interrupt left between two rounds: ``mutant/strategy base``, and what they survived so far."""
 
     @property
     def exit_code(self) -> int:
@@ -146,8 +159,25 @@ class MatrixResult(msgspec.Struct, frozen=True):
         return 0 if self.trials else 3
 
 
+class Round(msgspec.Struct, frozen=True):
+    """One round of a search that deepens."""
+
+    number: int
+    of: int
+    up_to: int
+    """Schedules of a trial, those of earlier rounds included."""
+    trials: int
+    """That run in it."""
+    most: int
+    """Schedules that all of them together run in it if none is killed."""
+    before: int
+    """Schedules that were run in earlier rounds, by this process and its workers."""
+
+
 Progress = Callable[[Trial, int, int], None]
-"""(trial just finished, trials finished, trials in all)"""
+"""(trial that was killed or survived the round, trials ended, trials in all)"""
+OnRound = Callable[[Round], None]
+"""Called at the begin of a round."""
 
 
 # -- one trial --------------------------------------------------------------------------------------------------------
@@ -280,6 +310,7 @@ def run_matrix(
     equivalent_budget: int = 200,
     state: Path | None = None,
     progress: Progress | None = None,
+    on_round: OnRound | None = None,
     make_executor: Callable[[int], Executor] | None = None,
 ) -> MatrixResult:
     """Run all trials that ``state`` does not hold yet, and summarise.
@@ -291,54 +322,133 @@ def run_matrix(
         tasks = tasks_for(ids, strategies, budget, bases, equivalent_budget)
     except MutantError as error:
         raise UserError(str(error)) from error
-    return run_tasks(tasks, jobs=jobs, state=state, progress=progress, make_executor=make_executor)
+    levels = round_levels(max((task.budget for task in tasks), default=0))
+    return run_tasks(
+        tasks, levels, jobs=jobs, state=state, progress=progress, on_round=on_round, make_executor=make_executor
+    )
+
+
+def round_levels(budget: int) -> list[int]:
+    """How many schedules of each trial are run after the first round, the second, and so on; the last is the budget, and at
+    least three times the one before."""
+    levels = []
+    level = FIRST_ROUND
+    while 3 * level <= budget:
+        levels.append(level)
+        level *= DEEPER
+    return [*levels, budget]
 
 
 def run_tasks(
     tasks: Sequence[Task],
+    levels: Sequence[int] = (),
     *,
     jobs: int = 1,
     state: Path | None = None,
     progress: Progress | None = None,
+    on_round: OnRound | None = None,
     make_executor: Callable[[int], Executor] | None = None,
 ) -> MatrixResult:
-    """Run tasks in any order; an interrupt ends it, and what was finished stands in ``state``."""
-    done = {_key(trial): trial for trial in read_trials(state)} if state is not None else {}
-    hashes = {task.mutant: hash_of(find(task.mutant)) if task.mutant else "" for task in tasks}
-    trials: dict[str, Trial] = {}
-    missing: list[Task] = []
-    for task in tasks:
-        known = done.get((bare(task.mutant), hashes[task.mutant], task.strategy, task.base))
-        if known is not None and (known.killed or known.budget >= task.budget):
-            known = replace(known, mutant=task.mutant)
-            trials[known.label] = known
-        else:
-            missing.append(task)
-    stood = len(trials)
+    """Run tasks, each from its first seed, in rounds that end after so many schedules (``levels``; empty: in one piece).
+
+    An interrupt ends it; what was reached before the round that was under way stands in ``state``.
+    """
+    search = _Search(tasks, state, progress)
+    known = len(search.ended)
     interrupted = False
-
-    def finish(trial: Trial) -> None:
-        if state is not None:
-            append(state, trial)
-        trials[trial.label] = trial
-        if progress is not None:
-            progress(trial, len(trials), len(tasks))
-
+    levels = levels or [max((task.budget for task in tasks), default=0)]
     try:
-        if jobs <= 1 and make_executor is None:
-            for task in missing:
-                finish(run_trial(task))
-        else:
-            make = make_executor or local_executor
-            for task in _in_processes(missing, jobs, make, finish):
-                finish(run_trial_apart(task, make))
+        for number, up_to in enumerate(levels, 1):
+            parts = search.parts(up_to)
+            if not parts:
+                continue
+            if on_round is not None:
+                most = sum(part.budget for part in parts)
+                on_round(Round(number, len(levels), up_to, len(parts), most, search.schedules))
+            if jobs <= 1 and make_executor is None:
+                for part in parts:
+                    search.add(part, run_trial(part))
+            else:
+                make = make_executor or local_executor
+                for part in _in_processes(list(parts), jobs, make, search.add):
+                    search.add(part, run_trial_apart(part, make))
     except KeyboardInterrupt:
         interrupted = True
-    return replace(summarise(list(trials.values()), interrupted), planned=len(tasks), known=stood)
+    result = summarise(search.in_order(search.ended), interrupted, search.in_order(search.reached))
+    return replace(result, planned=len(search.tasks), known=known)
+
+
+class _Search:
+    """What is known of each task: the trial, or what was reached of it so far."""
+
+    def __init__(self, tasks: Sequence[Task], state: Path | None, progress: Progress | None) -> None:
+        self.tasks = tuple(dict.fromkeys(tasks))
+        self.ended: dict[Task, Trial] = {}
+        self.reached: dict[Task, Trial] = {}
+        """Survived, and go on."""
+        self.schedules = 0
+        """Run by us."""
+        self._state = state
+        self._progress = progress
+        self._whole: dict[Task, Task] = {}
+        """Part under way -> the task that it is a part of."""
+        recorded = {_key(trial): trial for trial in read_trials(state)} if state is not None else {}
+        hashes = {task.mutant: hash_of(find(task.mutant)) if task.mutant else "" for task in self.tasks}
+        for task in self.tasks:
+            found = recorded.get((bare(task.mutant), hashes[task.mutant], task.strategy, task.base))
+            if found is None:
+                continue
+            found = replace(found, mutant=task.mutant)
+            if found.killed or found.budget >= task.budget:
+                self.ended[task] = found
+            elif found.code == short_code():
+                self.reached[task] = found
+
+    def parts(self, up_to: int) -> Sequence[Task]:
+        """What is to be run so that each task ends or reaches so many schedules."""
+        self._whole = {}
+        for task in self.tasks:
+            begin = self.reached[task].schedules if task in self.reached else 0
+            end = min(up_to, task.budget)
+            if task not in self.ended and begin < end:
+                self._whole[replace(task, skip=begin, budget=end - begin)] = task
+        return tuple(self._whole)
+
+    def add(self, part: Task, trial: Trial) -> None:
+        """Take in the result of a part."""
+        task = self._whole[part]
+        self.schedules += trial.schedules
+        before = [self.reached[task]] if task in self.reached else []
+        trial = joined([*before, trial], task.budget if trial.killed else part.skip + part.budget)
+        if self._state is not None:
+            append(self._state, trial)
+        if trial.killed or trial.budget == task.budget:
+            self.ended[task] = trial
+            self.reached.pop(task, None)
+        else:
+            self.reached[task] = trial
+        if self._progress is not None:
+            self._progress(trial, len(self.ended), len(self.tasks))
+
+    def in_order(self, trials: dict[Task, Trial]) -> list[Trial]:
+        """As the tasks were given, in whatever order they ended."""
+        return [trials[task] for task in self.tasks if task in trials]
+
+
+def joined(parts: Sequence[Trial], budget: int) -> Trial:
+    """The trial whose parts these are, one after the other; all but the last were survived."""
+    return replace(
+        parts[-1],
+        budget=budget,
+        schedules=sum(part.schedules for part in parts),
+        events=sum(part.events for part in parts),
+        clean_violations=tuple(unclean for part in parts for unclean in part.clean_violations),
+        calls=total(part.calls for part in parts),
+    )
 
 
 def _in_processes(
-    tasks: Sequence[Task], jobs: int, make: Callable[[int], Executor], finish: Callable[[Trial], None]
+    tasks: Sequence[Task], jobs: int, make: Callable[[int], Executor], add: Callable[[Task, Trial], None]
 ) -> list[Task]:
     """Run the tasks; returns those that were under way when a worker died. One of them killed it, nobody knows which."""
     lost = []
@@ -346,24 +456,26 @@ def _in_processes(
         futures: dict[Future[Trial], Task] = {executor.submit(run_trial, task): task for task in tasks}
         try:
             for future in concurrent.futures.as_completed(list(futures)):
+                task = futures.pop(future)
                 try:
-                    finish(future.result())
+                    trial = future.result()
                 except BrokenExecutor:
-                    lost.append(futures[future])
-                del futures[future]
+                    lost.append(task)
+                else:
+                    add(task, trial)
         except KeyboardInterrupt:
             stop_workers(executor)
-            for future in futures:
+            for future, task in futures.items():
                 if future.done() and not future.cancelled() and future.exception() is None:
-                    finish(future.result())
+                    add(task, future.result())
             raise
     return lost
 
 
 def run_trial_apart(task: Task, make: Callable[[int], Executor]) -> Trial:
     """As ``run_trial``, each schedule in a process of its own; the death of one is a kill."""
-    before: list[Trial] = []
-    for skip in range(task.budget):
+    parts: list[Trial] = []
+    for skip in range(task.skip, task.skip + task.budget):
         with make(1) as executor:
             try:
                 trial = executor.submit(run_trial, replace(task, skip=skip, budget=1)).result()
@@ -377,17 +489,10 @@ def run_trial_apart(task: Task, make: Callable[[int], Executor]) -> Trial:
             except KeyboardInterrupt:
                 stop_workers(executor)
                 raise
-        before.append(trial)
+        parts.append(trial)
         if trial.killed:
             break
-    return replace(
-        before[-1],
-        budget=task.budget,
-        schedules=len(before),
-        events=sum(one.events for one in before),
-        clean_violations=tuple(unclean for one in before for unclean in one.clean_violations),
-        calls=total(one.calls for one in before),
-    )
+    return joined(parts, task.budget)
 
 
 def bare(mutant: str) -> str:
@@ -421,12 +526,13 @@ def read_trials(state: Path) -> list[Trial]:
 # -- what it comes to -------------------------------------------------------------------------------------------------
 
 
-def summarise(trials: Sequence[Trial], interrupted: bool = False) -> MatrixResult:
+def summarise(trials: Sequence[Trial], interrupted: bool = False, unfinished: Sequence[Trial] = ()) -> MatrixResult:
+    """``unfinished``: survivors that have not reached their budget; they are no survivors of it."""
     grouped: dict[tuple[str, str], list[Trial]] = defaultdict(list)
-    for trial in trials:
+    for trial in (*trials, *unfinished):
         if trial.mutant:
             grouped[trial.mutant, trial.strategy].append(trial)
-    judged = {trial.strategy for trial in trials}
+    judged = {trial.strategy for trial in (*trials, *unfinished)}
     judged = {"portfolio"} if "portfolio" in judged else judged
     survivors, killed_equivalents = [], []
     harmless = {name: is_equivalent(find(name)) for name, _ in grouped}
@@ -436,15 +542,20 @@ def summarise(trials: Sequence[Trial], interrupted: bool = False) -> MatrixResul
                 killed_equivalents.append(f"{trial.label}: {trial.rule} at seed {trial.seed}")
         elif trial.mutant and not trial.killed and trial.strategy in judged:
             survivors.append(trial.label + (f": {sentence(trial.calls)}" if trial.calls else ""))
-    clean = [(trial.strategy, seed, rule) for trial in trials for seed, rule in trial.clean_violations]
+    so_far = [
+        f"{one.label}: survived so far {sentence(one.calls) or f'{one.schedules} schedules'}" for one in unfinished
+    ]
+    clean = [(one.strategy, seed, rule) for one in (*trials, *unfinished) for seed, rule in one.clean_violations]
     clean += [(trial.strategy, trial.seed, trial.rule) for trial in trials if not trial.mutant and trial.killed]
-    rows = tuple(_row(name, strategy, many) for (name, strategy), many in grouped.items())
+    short = Counter((trial.mutant, trial.strategy) for trial in unfinished)
+    rows = tuple(_row(name, strategy, many, short[name, strategy]) for (name, strategy), many in grouped.items())
     return MatrixResult(
-        tuple(trials), rows, tuple(survivors), tuple(killed_equivalents), tuple(dict.fromkeys(clean)), interrupted
-    )
+        tuple(trials), rows, tuple(survivors), tuple(killed_equivalents), tuple(dict.fromkeys(clean)), interrupted,
+        unfinished=tuple(so_far),
+    )  # fmt: skip
 
 
-def _row(name: str, strategy: str, trials: list[Trial]) -> MatrixRow:
+def _row(name: str, strategy: str, trials: list[Trial], unfinished: int) -> MatrixRow:
     kills = [trial for trial in trials if trial.killed]
     schedules = [float(trial.schedules) if trial.killed else math.inf for trial in trials]
     events = [float(trial.events) if trial.killed else math.inf for trial in trials]
@@ -462,6 +573,7 @@ def _row(name: str, strategy: str, trials: list[Trial]) -> MatrixRow:
         sum(bool(trial.client_rule) for trial in kills),
         max(trial.schedules for trial in trials),
         total(trial.calls for trial in trials if not trial.killed),
+        unfinished,
     )
 
 

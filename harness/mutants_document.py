@@ -35,10 +35,15 @@ class PromiseNotKept(Acceptor):
 and plant it as `FILE.py:X1`; two bugs at once as `A01+P05`. A plan that was made with a planted bug carries its id and
 the hash of its source, and refuses to run with another text. A bug that needs two classes gives both the same id.
 
-`torture matrix --mutants FILE.py` measures all bugs of a file. Finished trials stand in `store/matrix.jsonl` (`--state` names
-another place): after an interrupt the same command goes on where it stopped. The text decides, not the name of the file: what
-was moved is known again, and of a file that was changed only the bugs are measured anew that changed themselves or rest on a
-helper that did. (What a file imports is not looked at.)
+`torture matrix --mutants FILE.py` measures all bugs of a file, in one trial each: enough to know which die (`--trials 20` is
+for figures). Every bug runs 20 schedules first, what survived goes on to 200, and then to the whole budget (`--budget`, 5,000):
+the many that die soon are told within minutes, and you may stop when you have seen enough.
+
+What was reached stands in `store/matrix.jsonl` (`--state` names another place): after an interrupt the same command goes on
+after the last round that a trial finished, and a larger `--budget` goes on with the survivors. The text decides, not the name
+of the file: what was moved is known again, and of a file that was changed only the bugs are measured anew that changed
+themselves or rest on a helper that did. (What a file imports is not looked at.) When the project's own code changed, kills
+and survivors of the whole budget are kept, with a warning; what survived less begins anew.
 
 Of a bug that survives it is told how often the methods it overrides were called, and in how many schedules:
 

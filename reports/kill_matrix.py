@@ -10,12 +10,13 @@ from pathlib import Path
 
 from reports.page import render
 
-ALWAYS, SOMETIMES, NEVER = "always", "sometimes", "never"
+ALWAYS, SOMETIMES, NEVER, NOT_YET = "always", "sometimes", "never", "not yet"
 
 
 @dataclass(frozen=True)
 class BugRow:
-    """A planted bug, as the trials of the portfolio found it. None: those trials outlived their budget."""
+    """A planted bug, as the trials of the portfolio found it. None: those trials outlived their budget, or
+    what they have run of it so far."""
 
     id: str
     about: str
@@ -31,10 +32,14 @@ class BugRow:
     """Kills of which the history alone tells."""
     survived: str = ""
     """Schedules that it survived, and how often its own code was called in them."""
+    unfinished: int = 0
+    """Trials that an interrupt ended before their budget."""
 
     @property
     def found(self) -> str:
-        return ALWAYS if self.killed == self.trials else SOMETIMES if self.killed else NEVER
+        if self.killed == self.trials:
+            return ALWAYS
+        return SOMETIMES if self.killed else NOT_YET if self.unfinished else NEVER
 
     @property
     def bar(self) -> float:
@@ -86,7 +91,11 @@ def kill_matrix_html(matrix: KillMatrix) -> str:
         "kill_matrix.html.j2",
         {
             "matrix": matrix,
-            "found": [(state, found[state]) for state in (ALWAYS, SOMETIMES, NEVER)],
+            "found": [
+                (state, found[state])
+                for state in (ALWAYS, SOMETIMES, NEVER, NOT_YET)
+                if state != NOT_YET or found[state]
+            ],
             "families": _families(matrix.bugs),
             "first": Counter(oracle for row in matrix.bugs for oracle in _oracles(row)).most_common(),
         },

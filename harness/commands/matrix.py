@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from harness.commands.options import Name, emit, jobs_option, json_option, loadi
 from harness.errors import UserError
 
 if TYPE_CHECKING:
-    from harness.matrix import GateResult, MatrixResult, Trial
+    from harness.matrix import GateResult, MatrixResult, MatrixRow, Round, Trial
     from harness.matrix_confirmation import Confirmation
     from harness.power import PowerResult
 
@@ -23,6 +24,8 @@ DOCUMENT = Path("docs/kill-matrix.md")
 CONFIRMED = Path("docs/kill-matrix-confirmed.md")
 POWER = Path("docs/power.md")
 PLAIN_EVERY_S = 10.0
+FEW = 100
+"""Trials that are told one by one."""
 
 
 @click.command()
@@ -40,14 +43,19 @@ PLAIN_EVERY_S = 10.0
     help="May be given more than once.  [default: portfolio]",
 )
 @click.option("--budget", type=click.IntRange(1), default=5000, show_default=True, help="Most schedules of a trial.")
-@click.option("--trials", type=click.IntRange(1), help="Trials each.  [default: 20 of the portfolio, 5 of any other]")
+@click.option(
+    "--trials",
+    type=click.IntRange(1),
+    help="Trials each: one tells what dies, more are for figures.  [default: 1 with --mutants; otherwise, and with --power, "
+    "20 of the portfolio, 5 of any other]",
+)
 @jobs_option(2)
 @click.option(
     "--state",
     type=click.Path(path_type=Path, dir_okay=False),
     default=Path("store/matrix.jsonl"),
     show_default=True,
-    help="Finished trials; an interrupted matrix goes on from here.",
+    help="What was reached of each trial; an interrupted matrix goes on from here.",
 )
 @click.option(
     "--gate",
@@ -85,9 +93,11 @@ def command(
 ) -> int:
     """Plant one bug after the other and count how many schedules each survives.
 
-    A kill counts only if the same plan passes on the unmodified code. With --mutants FILE.py it measures your own bugs. After
-    an interrupt the same command goes on where it stopped; what you changed in your file meanwhile is measured anew. Of what
-    survives it tells how often your code was called.
+    A kill counts only if the same plan passes on the unmodified code. With --mutants FILE.py it measures your own bugs. All
+    trials run a few schedules first, the survivors ten times as many, and so on to the budget: what dies soon is told soon.
+    After an interrupt the same command goes on after the last round that a trial finished, and so does one with a larger
+    --budget; what you changed in your file meanwhile is measured anew. Of what survives it tells how often your code was
+    called.
     """
     from harness import matrix
     from harness.campaign import local_executor
@@ -101,7 +111,7 @@ def command(
         raise click.UsageError("--write is for the figures of the project's own bugs, not for those of --mutants")
     only_with("--gate", as_gate, "deep")
     only_with("--confirm", confirm, "tries")
-    watch = None if as_json else _Watch()
+    watch = None if as_json else _Watch(mutants)
     names = _names(ids, mutants)
     click.get_current_context().with_resource(held(names or ()))
     progress = None if watch is None else watch.show
@@ -127,9 +137,10 @@ def command(
         wanted,
         budget,
         jobs=jobs,
-        bases=trials,
+        bases=trials if trials is not None or mutants is None or power else 1,
         state=state,
         progress=progress,
+        on_round=None if watch is None else watch.begin,
         make_executor=local_executor,
     )
     others = [one for one in matrix.versions(result.trials) if one != matrix.short_code()]
@@ -162,11 +173,8 @@ def command(
     if as_json:
         emit(_summary(result) | {"state": str(state)})
     else:
-        _print(result)
-        again = "; resume: the same command" if result.interrupted else ""
-        click.echo(
-            f"state {state}: {len(result.trials)} of {result.planned} trials, {result.known} of them from before{again}"
-        )
+        _print(result, mutants)
+        click.echo(f"state {state}: {_state(result)}")
         if page is not None:
             click.echo(f"page {page}")
     return result.exit_code
@@ -191,17 +199,51 @@ def _verdict(exit_code: int) -> str:
 
 
 class _Watch:
-    def __init__(self) -> None:
+    """Tells how it goes: the rounds, and the end of each trial if they are few; of many one line in ten seconds."""
+
+    def __init__(self, own: Path | None) -> None:
+        self._own = own
+        self._start_s = time.monotonic()
         self._next_s = 0.0
+        self._done = 0
+
+    def begin(self, round_: Round) -> None:
+        if round_.of == 1:
+            return
+        trials = "1 trial" if round_.trials == 1 else f"{round_.trials} trials"
+        told = f"round {round_.number} of {round_.of}, up to {round_.up_to:,} schedules: {trials}"
+        if round_.before:
+            most_s = round_.most * (time.monotonic() - self._start_s) / round_.before
+            told += f", at the pace so far {_time(most_s)} at most"
+        click.echo(told, err=True)
 
     def show(self, trial: Trial, done: int, total: int) -> None:
-        if time.monotonic() < self._next_s and done < total:
+        goes_on = done == self._done
+        self._done = done
+        if time.monotonic() < self._next_s and (goes_on or FEW < total != done):
             return
         self._next_s = time.monotonic() + PLAIN_EVERY_S
-        what = f"killed by {trial.rule} after {trial.schedules}" if trial.killed else f"survived {trial.schedules}"
-        click.echo(
-            f"  {done}/{total} trials; {trial.mutant or 'unmodified'}, {trial.strategy}: {what} schedules", err=True
-        )
+        if trial.killed:
+            what = f"killed after {_schedules(trial.schedules)} by {trial.rule}"
+        else:
+            what = f"survived {_schedules(trial.schedules)}{' so far' if goes_on else ''}"
+        name = _short(trial.mutant, self._own) or "unmodified"
+        click.echo(f"  {done}/{total} trials ended; {name}, {trial.strategy}: {what}", err=True)
+
+
+def _schedules(number: int) -> str:
+    return "1 schedule" if number == 1 else f"{number:,} schedules"
+
+
+def _time(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def _short(name: str, own: Path | None) -> str:
+    """Without the name of the only file it can be of."""
+    return name.removeprefix(f"{own}:")
 
 
 def _summary(result: MatrixResult) -> dict[str, Any]:
@@ -212,6 +254,7 @@ def _summary(result: MatrixResult) -> dict[str, Any]:
         "trials": len(result.trials),
         "rows": msgspec.to_builtins(result.rows),
         "survivors": result.survivors,
+        "unfinished": result.unfinished,
         "killed_equivalents": result.killed_equivalents,
         "clean_violations": result.clean_violations,
         "interrupted": result.interrupted,
@@ -220,22 +263,87 @@ def _summary(result: MatrixResult) -> dict[str, Any]:
     }
 
 
-def _print(result: MatrixResult) -> None:
-    width = max((len(row.mutant) for row in result.rows), default=6)
-    click.echo(f"{'id':{width}}  strategy       killed  schedules  p95     events  clients  fired first")
-    for row in sorted(result.rows, key=lambda row: (row.strategy, row.schedules_mean)):
-        first = max(row.rules, key=lambda rule: row.rules[rule], default="-")
+def _print(result: MatrixResult, own: Path | None) -> None:
+    width = max((len(_short(row.mutant, own)) for row in result.rows), default=6)
+    first: dict[tuple[str, str], Trial] = {}
+    for trial in result.trials:
+        if trial.killed:
+            first.setdefault((trial.mutant, trial.strategy), trial)
+    click.echo(f"{'id':{width}}  strategy       killed  schedules  p95     events  clients      seed  fired first")
+    shown = None
+    for row in sorted(result.rows, key=lambda row: (row.strategy, not row.killed, row.schedules_mean)):
+        kill = first.get((row.mutant, row.strategy))
+        shown = kill or shown
         click.echo(
-            f"{row.mutant or 'unmodified':{width}}  {row.strategy:13}  {row.killed:2}/{row.trials:<3}  "
+            f"{_short(row.mutant, own):{width}}  {row.strategy:13}  {row.killed:2}/{row.trials:<3}  "
             f"{_number(row.schedules_median):>9}  {_number(row.schedules_p95):>4}  {_number(row.events_median):>9}  "
-            f"{row.seen_by_clients:7}  {first}"
+            f"{row.seen_by_clients:7}  {kill.seed if kill else '-':>8}  {_fate(row)}"
         )
     for label in result.survivors:
-        click.secho(f"survived: {label}", fg="magenta")
+        click.secho(f"survived: {_short(label, own)}", fg="magenta")
+    for label in result.unfinished:
+        click.secho(f"not ended: {_short(label, own)}", fg="yellow")
     for label in result.killed_equivalents:
-        click.secho(f"equivalent, but killed: {label}", fg="magenta")
+        click.secho(f"equivalent, but killed: {_short(label, own)}", fg="magenta")
     for strategy, seed, rule in result.clean_violations:
         click.secho(f"the unmodified code breaks {rule}: strategy {strategy}, seed {seed}", fg="magenta")
+    mark = {0: "✔ PASS", 1: "✘ FAIL"}.get(result.exit_code, "? INCONCLUSIVE")
+    click.secho(f"{mark}  {_came_to(result)}", bold=True)
+    if shown is not None:
+        click.echo(f"see a kill: {_again(shown)}")
+
+
+def _again(kill: Trial) -> str:
+    """The command that runs the killing schedule and keeps it."""
+    from harness.matrix import common_deployments
+    from paxos_impl.mutants.registry import find
+
+    deployments = common_deployments(find(kill.mutant))
+    options = [f"--strategy {kill.strategy}"] if kill.strategy != "portfolio" else []
+    options += [f"--deployment {deployments[0]}"] if len(deployments) == 1 else []
+    return " ".join(
+        ["torture simulate --runs 1 --seed", str(kill.seed), *options, "--mutant", shlex.quote(kill.mutant)]
+    )
+
+
+def _fate(row: MatrixRow) -> str:
+    """What killed it first, or what it survived."""
+    if row.killed:
+        return max(row.rules, key=lambda rule: row.rules[rule])
+    return f"survived {row.most_schedules:,}{' so far' if row.unfinished else ''}"
+
+
+def _came_to(result: MatrixResult) -> str:
+    """One sentence."""
+    from harness.matrix import is_equivalent
+    from paxos_impl.mutants.registry import find
+
+    killed: dict[str, bool] = {}
+    for row in result.rows:
+        if not is_equivalent(find(row.mutant)):
+            killed[row.mutant] = killed.get(row.mutant, False) or row.killed > 0
+    counts = (
+        (len(result.survivors), "outlived the budget"),
+        (len(result.unfinished), "survived so far"),
+        (result.planned - len(result.trials) - len(result.unfinished), "told nothing yet"),
+        (len(result.killed_equivalents), "killed an equivalent mutant"),
+    )
+    dead = sum(killed.values())
+    told = [f"{dead} killed so far" if result.interrupted else f"{dead} of {len(killed)} bugs killed"]
+    told += [f"{number} {'trial' if number == 1 else 'trials'} {what}" for number, what in counts if number]
+    if result.clean_violations:
+        told.append("the unmodified code breaks a rule")
+    return ("interrupted: " if result.interrupted else "") + ", ".join(told)
+
+
+def _state(result: MatrixResult) -> str:
+    """What stands in the state file, and what to do next."""
+    told = f"{len(result.trials)} of {result.planned} trials ended"
+    if result.known:
+        told += f", {result.known} of them before"
+    if result.interrupted:
+        return f"{told}; resume: the same command"
+    return told + ("; a larger --budget goes on with the survivors" if result.survivors else "")
 
 
 def _confirm(result: MatrixResult, tries: int, state: Path | None, write: bool, as_json: bool) -> int:

@@ -569,24 +569,85 @@ def test_an_interrupted_matrix_of_ones_own_bugs_goes_on_where_it_stopped(call: C
         .replace("return True", "return super().is_quorum(*args)")
     )
     (tmp_path / "bugs.py").write_text(BUGS + harmless)
-    words = ["matrix", "--mutants", "bugs.py", "--trials", "1", "--budget", "3000", "--jobs", "1"]
+    words = ["matrix", "--mutants", "bugs.py", "--budget", "100000", "--jobs", "1"]
     with _started([*TORTURE, *words], tmp_path) as measured:
         state = tmp_path / "store" / "matrix.jsonl"
         deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and not state.read_bytes():
+        while time.monotonic() < deadline and state.read_bytes().count(b"\n") < 2:
             time.sleep(0.1)
         measured.send_signal(signal.SIGINT)
         assert _end_of(measured) == 130
         assert measured.stdout is not None
         told = measured.stdout.read()
-    assert (
-        f"state {Path('store', 'matrix.jsonl')}: 1 of 2 trials, 0 of them from before; resume: the same command" in told
-    )
-    again = call("matrix", "--mutants", "bugs.py", "--trials", 1, "--budget", 2, "--jobs", 1, "--json")
+    assert "LONG  portfolio       0/1            -     -          -        0         -  survived 20 so far" in told
+    assert "not ended: LONG/portfolio base 0: survived so far 20 schedules; is_quorum was called in 20 of" in told
+    assert "survived: " not in told and "? INCONCLUSIVE  interrupted: 1 killed so far, 1 trial survived so far" in told
+    assert f"state {Path('store', 'matrix.jsonl')}: 1 of 2 trials ended; resume: the same command" in told
+    page = (tmp_path / "store" / "kill-matrix-bugs.html").read_text()
+    assert "found not yet" in page and "survived so far 20 schedules" in page
+    again = call("matrix", "--mutants", "bugs.py", "--budget", 22, "--jobs", 1, "--json")
     assert (again.json["known"], again.json["trials"], again.json["planned"]) == (1, 2, 2)
-    assert again.json["state"] == "store/matrix.jsonl"
-    assert "is_quorum was called in 2 of them" in again.json["survivors"][0]
-    assert (tmp_path / "store" / "kill-matrix-bugs.html").exists()
+    assert again.json["state"] == "store/matrix.jsonl" and again.json["unfinished"] == []
+    assert "22 schedules; is_quorum was called in 22 of them" in again.json["survivors"][0]
+
+
+@pytest.mark.parametrize(
+    ("given", "trials"),
+    [
+        (["--mutants", "bugs.py"], 1),
+        (["--mutants", "bugs.py", "--trials", 3], 3),
+        (["--mutants", "bugs.py", "--power"], None),
+        (["--ids", "P28"], None),
+    ],
+)
+def test_of_ones_own_bugs_one_trial_each_is_run(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: list[Any], trials: int | None
+) -> None:
+    (tmp_path / "bugs.py").write_text(BUGS)
+    seen = []
+
+    def run(*args: object, **options: Any) -> Any:
+        seen.append(options["bases"])
+        return summarise([])
+
+    monkeypatch.setattr("harness.matrix.run_matrix", run)
+    assert call("matrix", *given, "--json").code == 3
+    assert seen == [trials]
+
+
+@pytest.mark.parametrize(
+    ("given", "options_"),
+    [
+        (["--ids", "T21"], "--deployment collapsed --mutant T21"),
+        (["--ids", "P28", "--strategy", "scatter"], "--strategy scatter --mutant P28"),
+    ],
+)
+def test_the_kill_that_a_matrix_tells_happens_again(call: Call, given: list[str], options_: str) -> None:
+    measured = call("matrix", *given, "--budget", 50, "--trials", 1, "--jobs", 1)
+    told = measured.out.splitlines()
+    seed, rule = told[1].split()[-2:]
+    assert f"see a kill: torture simulate --runs 1 --seed {seed} {options_}" in told
+    again = call(*f"simulate --runs 1 --jobs 1 --seed {seed} {options_}".split())
+    assert again.code == 1 and f"1 × {rule}" in again.out
+
+
+def test_a_matrix_tells_each_round_and_what_dies_in_it(call: Call, tmp_path: Path) -> None:
+    harmless = (
+        BUGS.replace("MINE", "LONG")
+        .replace("OneIsEnough", "Long")
+        .replace("return True", "return super().is_quorum(*args)")
+    )
+    (tmp_path / "bugs.py").write_text(BUGS + harmless)
+    ended = call("matrix", "--mutants", "bugs.py", "--strategy", "calm", "--budget", 60, "--jobs", 1)
+    told = ended.err.splitlines()
+    assert told[0] == "round 1 of 2, up to 20 schedules: 2 trials"
+    assert told[1].startswith("  1/2 trials ended; MINE, calm: killed after ")
+    assert told[2].startswith("round 2 of 2, up to 60 schedules: 1 trial, at the pace so far ")
+    assert told[2].endswith(" s at most")
+    assert told[3:] == ["  2/2 trials ended; LONG, calm: survived 60 schedules"]
+    assert ended.code == 1
+    assert "✘ FAIL  1 of 2 bugs killed, 1 trial outlived the budget" in ended.out
+    assert "2 of 2 trials ended; a larger --budget goes on with the survivors" in ended.out
 
 
 @pytest.mark.parametrize("how", ["--power", "--confirm", "--write"])
@@ -705,8 +766,9 @@ def test_a_matrix_tells_of_survivors(call: Call, tmp_path: Path) -> None:
     (tmp_path / "bugs.py").write_text(BUGS.replace("return True", "return super().is_quorum(*args, **options)"))
     ended = call("matrix", "--mutants", "bugs.py", "--strategy", "calm", "--budget", 1, "--trials", 1)
     assert ended.code == 1
-    assert "survived: bugs.py:MINE/calm base 0: 1 schedules; is_quorum was called in 1 of them" in ended.out
+    assert "survived: MINE/calm base 0: 1 schedules; is_quorum was called in 1 of them" in ended.out
     page = (tmp_path / "store" / "kill-matrix-bugs.html").read_text()
+    assert "see a kill" not in ended.out
     assert "a minority is enough" in page and "survived 1 schedules; is_quorum was called in 1 of them" in page
 
 

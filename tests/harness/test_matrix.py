@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Executor, Future
+from concurrent.futures import BrokenExecutor, Executor, Future
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,18 @@ from harness.errors import UserError
 from harness.matrix import (
     MatrixRow,
     Recorded,
+    Round,
     Task,
     Trial,
     document,
     gate,
     read_recorded,
     read_trials,
+    round_levels,
     run_matrix,
+    run_tasks,
     run_trial,
+    run_trial_apart,
     summarise,
     write_recorded,
 )
@@ -226,6 +230,166 @@ def test_what_workers_had_finished_at_an_interrupt_is_kept(own: Own, monkeypatch
     result, _ = own.measure(progress=interrupt_once, make_executor=lambda jobs: Eager())
     assert result.interrupted and result.exit_code == 1 and len(result.trials) == 4
     assert len(read_trials(own.state)) == 4
+
+
+# A search that deepens.
+
+UNSEEN = Path(__file__).parents[2] / "benchmarks" / "unseen_bugs.py"
+
+
+def test_each_round_runs_ten_times_as_many_schedules_as_the_one_before() -> None:
+    assert round_levels(5000) == [20, 200, 5000]
+    assert round_levels(10_000) == [20, 200, 2000, 10_000]
+    assert [round_levels(budget) for budget in (1, 20, 59, 60, 200)] == [[1], [20], [59], [20, 60], [20, 200]]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_trial_in_rounds_is_the_trial_in_one_piece(jobs: int) -> None:
+    """P28 dies in the first round, G03 in the third; of EQ3, which survives, all calls are counted."""
+    tasks = [Task(f"{UNSEEN}:G03", "portfolio", 0, 9), Task("EQ3", "calm", 0, 7), Task("P28", "portfolio", 0, 9)]
+    rounds: list[Round] = []
+    deepened = run_tasks(tasks, (2, 5, 9), jobs=jobs, on_round=rounds.append)
+    assert deepened.trials == tuple(map(run_trial, tasks))
+    assert [one.schedules for one in deepened.trials] == [7, 7, 1] and not deepened.unfinished
+    assert rounds == [Round(1, 3, 2, 3, 6, 0), Round(2, 3, 5, 2, 6, 5), Round(3, 3, 9, 2, 6, 11)]
+
+
+class Schedules:
+    """Instead of the simulator: which seeds were run, and which of them break a rule."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, broken: tuple[int, ...], unclean: tuple[int, ...] = ()) -> None:
+        self.ran: list[int] = []
+        self.broken, self.unclean = broken, unclean
+        self.interrupt_at = -1
+        monkeypatch.setattr(matrix, "first_violation", self._run)
+        monkeypatch.setattr(matrix, "client_view", lambda plan, parts: "linearizability/illegal")
+
+    def _run(self, plan: Any, parts: Any) -> tuple[Violation | None, int]:
+        if parts is not matrix.CORRECT:
+            self.ran.append(plan.seed)
+            if plan.seed == self.interrupt_at:
+                raise KeyboardInterrupt
+        broken = plan.seed in self.unclean or (parts is not matrix.CORRECT and plan.seed in self.broken)
+        return (Violation("vote/two-values", f"at {plan.seed}") if broken else None), 100 + plan.seed
+
+
+@pytest.mark.parametrize("broken", [(), (0,), (4,), (5,), (23,), (29,), (30,)])
+@pytest.mark.parametrize("levels", [(1, 2, 30), (5, 10, 30), (29, 30), (30,), ()])
+def test_rounds_run_every_seed_once(
+    monkeypatch: pytest.MonkeyPatch, broken: tuple[int, ...], levels: tuple[int, ...]
+) -> None:
+    task = Task("A02", "calm", 0, 30)
+    schedules = Schedules(monkeypatch, broken, unclean=(3, 17))
+    whole, seeds = run_trial(task), schedules.ran
+    schedules.ran = []
+    (deepened,) = run_tasks([task], levels).trials
+    assert deepened == whole and schedules.ran == seeds
+    assert whole.budget == 30 and whole.killed == (broken not in ((), (30,)))
+
+
+def test_an_interrupt_loses_the_round_that_was_under_way_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = tmp_path / "state.jsonl"
+    schedules = Schedules(monkeypatch, broken=(250,))
+    whole, seeds = run_trial(Task("A02", "portfolio", 0, 5000)), [*schedules.ran]
+    for interrupt_at, reached in ((7, 0), (70, 20), (230, 200)):
+        schedules.interrupt_at = interrupt_at
+        result = run_matrix(["A02"], bases=1, state=state)
+        assert (result.interrupted, result.exit_code, result.trials, result.survivors) == (True, 130, (), ())
+        assert (result.known, result.planned) == (0, 1)
+        if reached:
+            assert f"A02/portfolio base 0: survived so far {reached} schedules; " in result.unfinished[0]
+            assert (result.rows[0].unfinished, result.rows[0].most_schedules) == (1, reached)
+        else:
+            assert (result.unfinished, result.rows) == ((), ())
+    schedules.interrupt_at, schedules.ran = -1, []
+    assert run_matrix(["A02"], bases=1, state=state).trials == (whole,) == tuple(read_trials(state))
+    assert schedules.ran == seeds[200:]
+    assert len(state.read_bytes().splitlines()) == 3, "one line for each round"
+
+
+def test_a_larger_budget_goes_on_with_the_survivors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = tmp_path / "state.jsonl"
+    schedules = Schedules(monkeypatch, broken=(150,))
+    assert run_matrix(["A02"], budget=100, bases=1, state=state).survivors
+    schedules.ran = []
+    result = run_matrix(["A02"], budget=5000, bases=1, state=state)
+    assert schedules.ran == list(range(100, 151)) and result.known == 0
+    assert result.trials == (run_trial(Task("A02", "portfolio", 0, 5000)),)
+    assert run_matrix(["A02"], budget=9000, bases=1, state=state).known == 1, "a kill is one with any budget"
+
+
+def test_what_survived_with_other_code_begins_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    schedules = Schedules(monkeypatch, broken=())
+    for code in ("otherwise", ""):
+        state = tmp_path / f"state{code}.jsonl"
+        matrix.append(state, matrix.msgspec.structs.replace(run_trial(Task("A02", "portfolio", 0, 20)), code=code))
+        schedules.ran = []
+        result = run_matrix(["A02"], budget=30, bases=1, state=state)
+        assert schedules.ran == list(range(30)) and result.trials[0].code == matrix.short_code()
+        schedules.ran = []
+        assert run_matrix(["A02"], budget=40, bases=1, state=state).trials[0].schedules == 40
+        assert schedules.ran == list(range(30, 40))
+
+
+def test_a_changed_bug_of_ones_own_begins_anew_though_it_had_survived(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, state = tmp_path / "own.py", tmp_path / "state.jsonl"
+    schedules = Schedules(monkeypatch, broken=())
+    seeds = []
+    for text, budget in ((OWN, 5), (OWN, 8), (OWN.replace("LEAST = 3", "LEAST = 4"), 9)):
+        file.write_text(text)
+        schedules.ran = []
+        run_matrix([f"{file}:TWO"], budget=budget, bases=1, state=state)
+        seeds.append(schedules.ran)
+    assert seeds == [list(range(5)), [5, 6, 7], list(range(9))]
+
+
+def test_a_survivor_so_far_is_no_survivor_and_its_findings_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    schedules = Schedules(monkeypatch, broken=(), unclean=(3,))
+    schedules.interrupt_at = 25
+    result = run_matrix(["A02"], bases=1)
+    assert not result.survivors and result.unfinished and result.interrupted
+    assert result.clean_violations == (("portfolio", 3, "vote/two-values"),) and result.exit_code == 1
+
+
+def test_survivors_of_other_strategies_do_not_count_while_the_portfolio_is_under_way() -> None:
+    other = matrix.msgspec.structs.replace(trial("A02", killed=False), strategy="calm")
+    assert summarise([other]).survivors
+    assert not summarise([other], True, [trial("A02", killed=False)]).survivors
+
+
+def test_trials_stand_in_the_order_they_were_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    schedules = Schedules(monkeypatch, broken=(25, 1_000_003))
+    result = run_matrix(["A02", "P28", "A02"], budget=100, bases=2)
+    assert [one.label for one in result.trials] == [
+        f"{name}/portfolio base {base}" for base in (0, 1) for name in ("A02", "P28")
+    ]
+    assert (len(result.trials), result.planned) == (4, 4)
+    assert schedules.ran.index(1_000_000) < schedules.ran.index(25), "all bases before the second round"
+
+
+class Dying(Executor):
+    """The process that runs schedule 23 dies."""
+
+    def submit(self, function: Any, /, *args: Any, **options: Any) -> Future[Any]:
+        (task,) = args
+        future: Future[Any] = Future()
+        if task.skip <= 23 < task.skip + task.budget:
+            future.set_exception(BrokenExecutor())
+        else:
+            future.set_result(function(*args, **options))
+        return future
+
+
+def test_a_worker_that_dies_in_a_later_round_is_a_kill_by_the_schedule_it_ran(monkeypatch: pytest.MonkeyPatch) -> None:
+    schedules = Schedules(monkeypatch, broken=())
+    (one,) = run_matrix(["A02"], budget=60, bases=1, make_executor=lambda jobs: Dying()).trials
+    assert (one.rule, one.schedules, one.seed, one.budget) == ("harness/worker", 24, 23, 60)
+    assert one.events == sum(100 + seed for seed in range(23)) and schedules.ran == list(range(23))
+    assert one == run_trial_apart(Task("A02", "portfolio", 0, 60), lambda jobs: Dying())
 
 
 def test_trials_run_in_processes_too() -> None:
