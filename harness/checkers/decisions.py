@@ -3,15 +3,19 @@
 Rules
 -----
 * decision/two-values, decision/not-chosen: learners agree; what is applied is what is chosen (Paxos Made Simple 2.1).
+* decision/forgotten: what a learner holds chosen it does not lose (PMS 2.3), so it learns a slot once a life. A value that is
+  learned again was lost in between: whoever asked for it then was told nothing, and a leader there took the slot for open.
 * decision/order: slots are applied in order (PMS 3), and no snapshot takes a state back.
 * decision/outcomes, decision/states: equal slots give equal outcomes and states (PMS 3).
 
 Assumptions about the events
 ----------------------------
 * A state stands where ``started`` says (``commit``), else where the first ``applied`` or ``installed`` of its life shows it.
+* ``chosen`` tells that a learner did not hold the value and does now, also when it reads it from its log.
 * ``snapshot``, ``restored``, ``installed`` and ``stopped`` tell a digest of the state, or none: then nothing is compared.
 
-Does not judge whether what is learned was chosen: ``Votes`` and ``DurableVotes`` do, and hear of it from here.
+Does not judge what is lost and not learned again (it shows when others ask for it: liveness), nor whether what is learned was
+chosen: ``Votes`` and ``DurableVotes`` do, and hear of it from here.
 """
 
 from __future__ import annotations
@@ -28,9 +32,11 @@ from harness.checkers.votes import Votes
 class Standing:
     """What one learner holds: also for ``OpenSlots``, kept by who hears of each step anyway."""
 
-    __slots__ = ("chosen", "covered", "incarnation", "open", "slot")
+    __slots__ = ("chosen", "covered", "incarnation", "life", "open", "slot")
 
-    def __init__(self) -> None:
+    def __init__(self, life: int = -1) -> None:
+        self.life = life
+        """The incarnation that holds ``chosen`` and ``covered``; -1: none was heard of."""
         self.incarnation = -1
         """Of which ``slot`` is known; -1: of none."""
         self.slot = 0
@@ -94,9 +100,25 @@ class Decisions:
         elif known[0] is not value or slot in self.unjudged:
             self._chosen_again(agent, inc, time_ns, ballot, slot, value, known)
         standing = self.standings.get(agent) or self.standing(agent)
-        standing.chosen.add(slot)
+        if standing.life != inc:
+            standing.life, standing.chosen, standing.covered = inc, set(), 0
+        held = standing.chosen
+        if slot <= standing.covered or slot in held:
+            self._forgotten(agent, time_ns, slot, value)
+        held.add(slot)
         if standing.open:
             standing.open.discard(slot)
+
+    def _forgotten(self, agent: int, time_ns: int, slot: int, value: Any) -> None:
+        self.sink.add(
+            "decision/forgotten",
+            f"{self.sink.name(agent)} learns {brief(value)} in slot {slot} for the second time in one life: it had lost what "
+            "was chosen",
+            time_ns,
+            (agent,),
+            slot,
+            (value,),
+        )
 
     def _chosen_again(
         self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, known: tuple[Any, int, int]
@@ -166,7 +188,7 @@ class Decisions:
         self._compare_state(agent, time_ns, slot, extra)
 
     def on_started(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
-        before, standing = self.standing(agent), Standing()
+        before, standing = self.standing(agent), Standing(inc)
         self.standings[agent] = standing
         standing.incarnation, standing.slot = before.incarnation, before.slot
         if before.incarnation != inc and isinstance(extra, dict) and "commit" in extra:

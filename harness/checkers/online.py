@@ -13,8 +13,8 @@ Rules (``oracle/rule``), by the file that judges them and tells their sources
 * ``ballots.py``: ballot/not-owner, ballot/reused, ballot/not-led, ballot/below-phase-1, ballot/forgotten
 * ``promises.py``: promise/lowered, promise/broken, promise/no-quorum, promise/forgotten
 * ``votes.py``: vote/two-values, vote/unsafe-value, vote/contradicts-quorum, vote/forgotten, decision/no-quorum
-* ``decisions.py``: decision/two-values, decision/not-chosen, decision/order, decision/outcomes, decision/states
-* ``learned_once.py``: decision/forgotten
+* ``decisions.py``: decision/two-values, decision/not-chosen, decision/order, decision/forgotten, decision/outcomes,
+  decision/states
 * ``told.py``, where it is seen what leaves an acceptor: promise/forgotten, promise/incomplete, vote/forgotten,
   snapshot/forgotten
 * ``durable_votes.py``, where syncs are seen: decision/not-durable
@@ -33,7 +33,6 @@ from typing import Any
 from harness.checkers.ballots import Ballots
 from harness.checkers.decisions import Decisions
 from harness.checkers.durable_votes import DurableVotes
-from harness.checkers.learned_once import LearnedOnce
 from harness.checkers.open_slots import OpenSlots
 from harness.checkers.oracle import Handler, Sink
 from harness.checkers.promises import Promises
@@ -65,9 +64,9 @@ class OnlineOracles:
         decisions = Decisions(sink, votes, durable, first or {})
         self._standings = decisions.standings
         self.handlers: dict[str, tuple[Handler, ...]] = {}
-        returned, told, learned = ReturnedVotes(sink, promises, votes, durable), Told(sink, votes), LearnedOnce(sink)
+        returned, told = ReturnedVotes(sink, promises, votes, durable), Told(sink, votes)
         self.recall = Recall(ballots, decisions, told)
-        for oracle in (returned, ballots, promises, votes, told, decisions, durable, learned):
+        for oracle in (returned, ballots, promises, votes, told, decisions, durable):
             self.add(oracle.handlers)
         if window:
             self.add(OpenSlots(sink, window, decisions).handlers)

@@ -35,6 +35,7 @@ _MIXES: tuple[dict[str, float], ...] = (
     {"read": 0.3, "write": 0.1, "cas": 0.6},
     {"read": 0.3, "append": 0.7},
     {"read": 0.3, "write": 0.4, "delete": 0.3},
+    {"read": 0.2, "local-read": 0.4, "write": 0.4},
 )
 
 _RATES = (15, 15, 30, 30, 30, 60, 60, 60, 60, 120, 120, 400)

@@ -41,3 +41,28 @@ def test_a_state_restored_from_a_snapshot_is_the_one_it_was_taken_of(trace: Trac
     assert trace.rules == []
     trace(1, "restored", None, 10, None, 78)
     assert trace.rules == ["decision/states"]
+
+
+def test_a_learner_learns_a_slot_once_a_life(trace: Trace) -> None:
+    trace.lead((1, 0), 0, 1, 2)
+    trace.propose((1, 0), 1, X)
+    trace.vote((1, 0), 1, X, 0, 1)
+    trace(0, "chosen", (1, 0), 1, X)
+    trace(1, "chosen", (1, 0), 1, X)
+    trace.incarnation[0] = 1
+    trace(0, "chosen", None, 1, X)
+    assert trace.rules == []
+    trace(0, "chosen", None, 1, X)
+    assert trace.rules == ["decision/forgotten"]
+
+
+def test_what_was_applied_is_learned_as_well(trace: Trace) -> None:
+    trace.lead((1, 0), 0, 1, 2)
+    trace.propose((1, 0), 1, X)
+    trace.vote((1, 0), 1, X, 0, 1)
+    trace(0, "started", None, 0, None, {"commit": 0})
+    trace(0, "chosen", (1, 0), 1, X)
+    trace(0, "applied", None, 1, X)
+    assert trace.rules == []
+    trace(0, "chosen", (1, 0), 1, X)
+    assert trace.rules == ["decision/forgotten"]
