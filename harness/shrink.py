@@ -27,7 +27,7 @@ from nemesis.draws import Draw, below, between, choice, sample, stream
 from nemesis.faults import ALL_CLIENTS, Fault
 from nemesis.plan import MILLISECOND, Plan, encode_plan, members
 from nemesis.port import Evidence
-from nemesis.triggers import WATCHABLE, ordinal, parse_trigger
+from nemesis.triggers import FORESEEN, WATCHABLE, ordinal, parse_trigger
 from paxos_impl.parts import CORRECT
 
 replace = msgspec.structs.replace
@@ -441,7 +441,7 @@ class Shrinker:
         """What begins where an agent would forget begins at that time: no free process tells when it would."""
         for index, fault in enumerate(self.plan.faults):
             begun = self.last.begun.get(index)
-            if fault.trigger is None or begun is None or parse_trigger(fault.trigger).kind != "would_forget":
+            if fault.trigger is None or begun is None or parse_trigger(fault.trigger).kind not in FORESEEN:
                 continue
             # A moment later: at that very time it would come before the sync behind which the agent was looked at.
             target = f"agent:{','.join(begun.targets)}" if fault.target == "it" else fault.target

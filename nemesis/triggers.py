@@ -60,6 +60,10 @@ WATCHABLE: dict[str, str] = {
 }
 """Kinds of event a trigger may name: those of the trace, and the moments of the log and of sending."""
 
+FORESEEN = frozenset({"would_forget"})
+"""Of these, what only a world that looks ahead can tell: the simulated one and lockstep. On free processes they never come, and
+the record says so of the faults that waited for them."""
+
 _ORDINAL = re.compile(r"(\d+)(st|nd|rd|th)")
 
 

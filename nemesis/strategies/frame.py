@@ -50,6 +50,9 @@ shows only later shows in the longer ones."""
 _LINK_ALONE = 0.12
 """Share of what stays broken that is one link."""
 
+VALUES_A_PAGE = 4
+"""At least: of the workload's values."""
+
 _SETTLE_RATE = 12.5
 """Operations a second after the heal, at least: every client must ask in time to show whether it makes progress."""
 
@@ -203,8 +206,13 @@ def _limits(draw: Draw) -> Limits:
 
 
 def room_for(workload: Workload, limits: Limits) -> Limits:
-    """Fewer sessions than clients, and these push out each other's for ever: no cluster serves all of them then."""
-    return msgspec.structs.replace(limits, max_sessions=max(limits.max_sessions, workload.clients))
+    """What every cluster needs to serve clients. Fewer sessions than clients, and these push out each other's for ever; a page
+    that one value fills, and a learner that was away learns a slot a round trip, longer than any client waits."""
+    return msgspec.structs.replace(
+        limits,
+        max_sessions=max(limits.max_sessions, workload.clients),
+        page_bytes=max(limits.page_bytes, VALUES_A_PAGE * workload.value_bytes),
+    )
 
 
 def _network(draw: Draw) -> Network:

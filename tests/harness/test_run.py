@@ -201,6 +201,7 @@ def test_faults_begin_at_the_very_moment_an_agent_does_something(tmp_path: Path)
             params={"limit": 1, "probability": 1},
         ),
         Fault("pause", target="it", trigger="15th acceptor accepted", duration_ns=100 * MS),
+        Fault("power", target="it", trigger="first would_forget", duration_ns=100 * MS),
         seconds=4,
     )
     outcome, results = run(plan, tmp_path)
@@ -210,6 +211,8 @@ def test_faults_begin_at_the_very_moment_an_agent_does_something(tmp_path: Path)
     assert cut.evidence[cut.evidence["triggered_by"]]["unsynced_bytes"] > 0, "it was killed between append and sync"
     (dropped,) = events(outcome, 3, "end")
     assert dropped.evidence["dropped"] == 1
+    (foreseen,) = events(outcome, 5, "note")
+    assert "did not come" in foreseen.evidence["not_begun"], "free processes foresee nothing"
 
 
 def test_several_client_processes_share_the_load_and_what_is_too_much_is_shed(tmp_path: Path) -> None:

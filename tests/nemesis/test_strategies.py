@@ -362,6 +362,12 @@ def test_there_is_a_session_for_each_client(strategy: str) -> None:
     assert all(plan.limits.max_sessions >= plan.workload.clients for plan in plans)
 
 
+@pytest.mark.parametrize("strategy", [name for name in STRATEGIES if name != "torture"])
+def test_a_page_holds_some_values(strategy: str) -> None:
+    plans = [generate(strategy, seed) for seed in range(60)]
+    assert all(plan.limits.page_bytes >= 4 * plan.workload.value_bytes for plan in plans)
+
+
 def test_most_plans_of_the_portfolio_open_with_a_blow_at_the_first_leader() -> None:
     plans = [generate("portfolio", seed) for seed in range(300)]
     opened = [plan for plan in plans if len(plan.faults) == len(generate(plan.strategy, plan.seed).faults) + 2]

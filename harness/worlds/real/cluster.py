@@ -35,6 +35,7 @@ from nemesis.faults import Parameter
 from nemesis.plan import Plan, encode_plan
 from nemesis.port import AgentView, Evidence, LinkRule, NotSupported
 from nemesis.processes import ProcessFaults, Victim
+from nemesis.triggers import FORESEEN
 from paxos_impl.messages import FIRST_CLIENT_ADDRESS
 from paxos_impl.process.host import EXIT_MEANINGS, EXIT_RECORD, EXIT_STOPPED, EXIT_STORAGE, EXIT_VIOLATION
 from paxos_impl.process.panel import PANEL_BYTES, WATCH_BITS, Word
@@ -248,8 +249,8 @@ class RealWorld:
     # -- what agents tell ---------------------------------------------------------------------------------------------
 
     def watch(self, kinds: Iterable[str]) -> None:
-        """Make agents report and wait at these moments, and no others."""
-        bits = sum(WATCH_BITS[kind] for kind in kinds)
+        """Make agents report and wait at these moments, and no others. Nobody foresees anything here."""
+        bits = sum(WATCH_BITS[kind] for kind in frozenset(kinds) - FORESEEN)
         for panel in self._panels:
             panel.words[Word.WATCHED] = bits
 

@@ -176,3 +176,14 @@ def test_of_two_partitions_of_one_agent_in_a_simulated_run_the_first_alone_lande
     assert second.evidence["untouched"] == "0 messages met it: fault 0 had taken them"
     assert second.evidence["overshadowed_by"] == [0]
     assert results.verdict is Verdict.PASS
+
+
+def test_a_fault_that_waits_for_a_bug_owes_nothing(builder: Any) -> None:
+    waits = Fault("power", target="it", trigger="first would_forget")
+    builder.with_faults(waits)
+    builder.operate(1, "write", "k", "v")
+    alone = weigh(builder.case())
+    assert alone.verdict is Verdict.PASS
+    assert "waits for an agent that would forget" in alone.summary
+    builder.with_faults(Fault("power", target="it", trigger="first leader"))
+    assert weigh(builder.case()).verdict is Verdict.INCONCLUSIVE
