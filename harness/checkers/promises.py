@@ -8,8 +8,9 @@ Rules
 
 Assumptions about the events
 ----------------------------
-* What was *released* shows in what others did with it: a leader had a quorum of durable promises. The rule on forgetting
-  counts that quorum, never a single acceptor. (Where it is seen what leaves an acceptor, ``Told`` judges each.)
+* What was *released* shows in what others did with it: a leader had a quorum of durable promises, and each that it says it
+  counted had left its acceptor. Where it does not say whose they were, the rule on forgetting counts the quorum, never a
+  single acceptor. (Where it is seen what leaves an acceptor, ``Told`` judges each.)
 * ``Votes`` tells of each vote that was cast in another ballot than the promised one: a vote is a promise too.
 
 Does not judge what a promise tells of votes: ``Told`` does.
@@ -94,16 +95,21 @@ class Promises:
             mask = self.at.get(led, 0)
             if led > held and mask & bit:
                 self.at[led] = mask & ~bit
-                if (mask & ~bit).bit_count() < self.quorum:
-                    self.sink.add(
-                        "promise/forgotten",
-                        f"{self.sink.name(agent)} restarts with a promise of {show(held)}; the quorum that let "
-                        f"{self.sink.name(led[1])} lead {show(led)} has shrunk to {(mask & ~bit).bit_count()}",
-                        time_ns,
-                        (agent, led[1]),
-                        ballot=led,
-                        recovered=held,
-                    )
+                left = (mask & ~bit).bit_count()
+                if left < self.quorum:
+                    what = f"the quorum that let {self.sink.name(led[1])} lead {show(led)} has shrunk to {left}"
+                elif self.counted.get(led, 0) & bit:
+                    what = f"{self.sink.name(led[1])} counted its promise of {show(led)}"
+                else:
+                    continue
+                self.sink.add(
+                    "promise/forgotten",
+                    f"{self.sink.name(agent)} restarts with a promise of {show(held)}; {what}",
+                    time_ns,
+                    (agent, led[1]),
+                    ballot=led,
+                    recovered=held,
+                )
         for promised, mask in self.at.items():
             if promised > held and mask & bit:
                 self.at[promised] = mask & ~bit

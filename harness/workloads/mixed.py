@@ -19,6 +19,8 @@ import msgspec
 from nemesis.plan import Workload
 
 READS = ("read", "local-read")
+HOPES_FOR_NONE = 0.1
+"""Share of the compare-and-sets that expect a key never written, whatever was seen there: a deleted one is not that."""
 LONGEST_LIST = 256
 """Values that one generator appends to a list."""
 
@@ -64,7 +66,8 @@ class MixedWorkload:
         if f in READS:
             return Intent(f, key)
         if f == "cas":
-            return Intent(f, key, self._unique(), self._seen.get(key))
+            hopes_for_none = self._draw() < HOPES_FOR_NONE
+            return Intent(f, key, self._unique(), None if hopes_for_none else self._seen.get(key))
         return Intent(f, key, self._unique())
 
     def reads(self) -> list[Intent]:

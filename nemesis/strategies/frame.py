@@ -34,7 +34,7 @@ _MIXES: tuple[dict[str, float], ...] = (
     {"read": 0.5, "write": 0.5},
     {"read": 0.3, "write": 0.1, "cas": 0.6},
     {"read": 0.3, "append": 0.7},
-    {"read": 0.3, "write": 0.4, "delete": 0.3},
+    {"read": 0.3, "write": 0.25, "delete": 0.25, "cas": 0.2},
     {"read": 0.2, "local-read": 0.4, "write": 0.4},
 )
 

@@ -45,6 +45,21 @@ def test_promises_that_were_durable_before_a_restart_count(trace: Trace) -> None
     assert trace.rules == []
 
 
+def test_a_promise_that_a_leader_counted_is_forgotten_though_others_are_left(trace: Trace) -> None:
+    trace.lead((1, 0), 0, 1, 2, counted=[0, 2])
+    trace.restart(1, None, [])
+    assert trace.rules == []  # it may never have been told
+    trace.restart(2, (1, 0), [])
+    assert trace.rules == []
+
+
+def test_others_that_vote_do_not_make_up_for_a_counted_promise(trace: Trace) -> None:
+    trace.lead((1, 0), 0, 1, 2, counted=[0, 2])
+    trace.restart(2, None, [])
+    assert trace.rules == ["promise/forgotten"]
+    assert "counted its promise of ballot 1.0" in trace.oracles.violations[0].sentence
+
+
 def test_a_promise_that_made_a_leader_is_forgotten(trace: Trace) -> None:
     trace.lead((1, 0), 0, 1)
     trace.restart(1, (-1, -1), [])

@@ -51,11 +51,13 @@ def test_appended_keys_are_never_written_otherwise() -> None:
     assert appended <= read and written <= read
 
 
-def test_a_compare_and_set_expects_what_was_seen_last() -> None:
+def test_a_compare_and_set_expects_what_was_seen_last_or_now_and_then_nothing() -> None:
     mixed = MixedWorkload(Workload(keys=1, mix={"cas": 1.0}), Random(1).random, "w")
     assert mixed.next().expected is None
     mixed.saw("key0", "seen")
-    assert mixed.next().expected == "seen"
+    expected = Counter(mixed.next().expected for _ in range(DRAWS))
+    assert set(expected) == {"seen", None}
+    assert 0.05 < expected[None] / DRAWS < 0.15
 
 
 def test_no_list_grows_long_and_the_last_reads_ask_for_all_of_them() -> None:
