@@ -243,15 +243,24 @@ def test_each_round_runs_ten_times_as_many_schedules_as_the_one_before() -> None
     assert [round_levels(budget) for budget in (1, 20, 59, 60, 200)] == [[1], [20], [59], [20, 60], [20, 200]]
 
 
+@pytest.fixture(scope="module")
+def late() -> Trial:
+    """A trial that kills, and not by its first two schedules."""
+    trials = (run_trial(Task(f"{UNSEEN}:G03", "portfolio", base, 12)) for base in range(12))
+    return next(trial for trial in trials if trial.killed and trial.schedules > 2)
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_a_trial_in_rounds_is_the_trial_in_one_piece(jobs: int) -> None:
-    """P28 dies in the first round, G03 in the third; of EQ3, which survives, all calls are counted."""
-    tasks = [Task(f"{UNSEEN}:G03", "portfolio", 0, 9), Task("EQ3", "calm", 0, 7), Task("P28", "portfolio", 0, 9)]
+def test_a_trial_in_rounds_is_the_trial_in_one_piece(jobs: int, late: Trial) -> None:
+    """P28 dies in the first round, G03 in the last; of EQ3, which survives, all calls are counted."""
+    last, before = late.schedules, late.schedules - 1
+    tasks = [Task(late.mutant, "portfolio", late.base, last), Task("EQ3", "calm", 0, 2), Task("P28", "calm", 0, last)]
     rounds: list[Round] = []
-    deepened = run_tasks(tasks, (2, 5, 9), jobs=jobs, on_round=rounds.append)
+    deepened = run_tasks(tasks, (1, before, last), jobs=jobs, on_round=rounds.append)
     assert deepened.trials == tuple(map(run_trial, tasks))
-    assert [one.schedules for one in deepened.trials] == [7, 7, 1] and not deepened.unfinished
-    assert rounds == [Round(1, 3, 2, 3, 6, 0), Round(2, 3, 5, 2, 6, 5), Round(3, 3, 9, 2, 6, 11)]
+    assert [one.schedules for one in deepened.trials] == [last, 2, 1] and not deepened.unfinished
+    most = (before - 1) + 1
+    assert rounds == [Round(1, 3, 1, 3, 3, 0), Round(2, 3, before, 2, most, 3), Round(3, 3, last, 1, 1, 3 + most)]
 
 
 class Schedules:

@@ -117,7 +117,7 @@ def test_a_lack_of_progress_is_shrunk_without_touching_its_bound(tmp_path: Path)
     (tmp_path / "mute.py").write_text(MUTE)
     plan = plan_of(*FORGETS, mutant=f"{tmp_path}/mute.py:MUTE", final_power_cut=False)
     result = shrink(plan)
-    assert result.rule == "liveness/no-progress"
+    assert result.rule in {"liveness/no-progress", "liveness/not-converged"}  # as some or none of the answers got out
     assert result.faults_after == 1
     assert "kill" in result.sentences[0]
     assert result.plan.settle_ns == plan.settle_ns
