@@ -15,7 +15,7 @@ from nemesis.draws import Draw, between, choice, stream
 from nemesis.faults import ALL_CLIENTS, Fault, Parameter
 from nemesis.plan import MILLISECOND, Plan, Timing
 from nemesis.strategies.frame import Frame, framed, last_blow, noise, settle_share, spread
-from nemesis.strategies.moves import ahead, unit
+from nemesis.strategies.moves import ahead, patient, unit
 
 _MIXES: tuple[dict[str, float], ...] = (
     {"read": 0.3, "write": 0.3, "cas": 0.3, "delete": 0.1},
@@ -47,9 +47,7 @@ def _impatient(plan: Plan, draw: Draw, frame: Frame) -> Plan:
     """Clients give up soon and come back as others, while there is room for just as many sessions as there are clients. (But
     each asks every server first, one of which may be gone for good; and none waits for the slots of all others, one by one.)"""
     retry, patience = choice(draw, ((15, 200), (30, 300), (60, 500)))
-    timing = msgspec.structs.replace(
-        plan.timing, operation_timeout_ns=patience * MILLISECOND, client_retry_ns=retry * MILLISECOND
-    )
+    timing = patient(plan, retry * MILLISECOND, patience * MILLISECOND)
     clients, rate, keys = choice(draw, (1, 2, 3, 4, 8)), choice(draw, (50.0, 100.0, 200.0)), choice(draw, (1, 2))
     workload = msgspec.structs.replace(
         plan.workload,
@@ -77,7 +75,8 @@ def _impatient(plan: Plan, draw: Draw, frame: Frame) -> Plan:
 def _forgotten(plan: Plan, draw: Draw, frame: Frame) -> Plan:
     """Few clients with as many sessions; most answers are lost, and each request comes again when its client has gone."""
     patience_ns, clients = choice(draw, (100, 150, 300)) * MILLISECOND, choice(draw, (1, 1, 2))
-    timing = msgspec.structs.replace(plan.timing, operation_timeout_ns=patience_ns, client_retry_ns=15 * MILLISECOND)
+    timing = patient(plan, 15 * MILLISECOND, patience_ns)
+    patience_ns = timing.operation_timeout_ns
     workload = msgspec.structs.replace(plan.workload, clients=clients, rate=30.0, settle_rate=settle_share(30.0))
     late: dict[str, Parameter] = {
         "probability": choice(draw, (0.3, 1.0)),

@@ -11,7 +11,7 @@ from itertools import pairwise
 import pytest
 
 from nemesis.faults import KINDS
-from nemesis.plan import MILLISECOND, SECOND, Cluster, Plan, Workload, encode_plan, members, validate
+from nemesis.plan import MILLISECOND, SECOND, Cluster, Plan, Workload, encode_plan, members, playing, validate
 from nemesis.strategies import STRATEGIES, UnknownStrategy, generate
 from nemesis.strategies.frame import Frame
 from nemesis.strategies.moves import KINDS_AND_WEIGHTS, unit
@@ -297,6 +297,27 @@ def test_doubt_lets_requests_come_again_when_their_client_has_gone() -> None:
     assert 10 < len(again) < 40
     assert all(int(f.params["jitter_ns"]) >= 2 * p.timing.operation_timeout_ns for p, f in again)
     assert all(plan.limits.max_sessions == plan.workload.clients <= 2 for plan, _ in again)
+
+
+def test_clients_in_doubt_have_time_for_two_commands() -> None:
+    """Seed 120001404 of the portfolio: 100 ms, in which neither a session could be opened nor an operation be executed."""
+    plans = [generate(name, seed) for seed in range(300) for name in ("doubt", "margins")]
+    for plan in plans:
+        network, disk = plan.network, plan.disk
+        two_commands_ns = 8 * (network.latency_ns + network.jitter_ns) + 4 * (disk.sync_ns + disk.jitter_ns)
+        proposers = len(playing(plan.cluster, "proposer"))
+        assert plan.timing.operation_timeout_ns >= two_commands_ns + proposers * plan.timing.client_retry_ns
+    assert min(plan.timing.operation_timeout_ns for plan in plans) == 100 * MILLISECOND
+
+
+def test_a_castaway_is_a_leader_cut_off_at_work_and_then_loses_its_power_with_its_new_state() -> None:
+    plans = [generate("castaway", seed) for seed in SEEDS]
+    assert all(plan.limits.batch_commands == 1 and 1 <= plan.limits.snapshot_every <= 10 for plan in plans)
+    for plan in plans:
+        away = [fault for fault in plan.faults if fault.kind == "partition" and fault.target == "leader"]
+        assert away and all(fault.params.get("direction", "mute") == "mute" for fault in away[:1])
+    cuts = [fault for plan in plans for fault in plan.faults if fault.kind == "power"]
+    assert cuts and all((fault.trigger or "").split()[-1] in ("installed", "snapshot") for fault in cuts)
 
 
 def test_gaps_lose_a_value_and_let_the_one_behind_it_through_to_few() -> None:
