@@ -58,8 +58,8 @@ def hop(plan: Plan) -> int:
 
 
 def patient(plan: Plan, retry_ns: int, patience_ns: int) -> Timing:
-    """The plan's timing with clients that ask again and give up so soon; but none gives up before it can have asked every server
-    and had two commands executed, the one that opens its session too, over these links and disks."""
+    """The plan's timing with clients that ask again and give up so soon; but none gives up before it can have asked every
+    server and had two commands executed, the one that opens its session too, over these links and disks."""
     network, disk = plan.network, plan.disk
     slowest_ns = 4 * (network.latency_ns + network.jitter_ns) + 2 * (disk.sync_ns + disk.jitter_ns)
     least_ns = len(playing(plan.cluster, "proposer")) * retry_ns + 2 * slowest_ns
