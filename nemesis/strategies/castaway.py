@@ -3,6 +3,9 @@
 Its log then holds votes that nobody shares, in slots whose values the others have chosen, put into a snapshot and cut. So
 it is given their state, and whatever says which of these slots it knows must not mean its own votes. That is put to the
 test while the new state is on its way to the disk: its power goes, once and again, or it leads next and is asked what it has.
+
+Or it is heard and hears nobody, and its clients ask once and wait. When it gives up it must not tell them that what it proposed
+was refused, for some may have voted for it; nor propose, should it lead again, what it did refuse.
 """
 
 from __future__ import annotations
@@ -11,21 +14,29 @@ import msgspec
 
 from nemesis.draws import Draw, between, choice, stream
 from nemesis.faults import Fault, Parameter
-from nemesis.plan import Plan
+from nemesis.plan import MILLISECOND, Plan, Timing
 from nemesis.strategies.frame import Frame, framed, last_blow, noise, settle_share, spread
 from nemesis.strategies.moves import hop, unit
 from nemesis.triggers import ordinal
+
+_WAIT_NS = 200 * MILLISECOND
+"""What clients wait before they ask again: longer than a leader that hears nobody leads."""
 
 
 def generate(seed: int, frame: Frame) -> Plan:
     plan = framed(seed, "castaway", frame)
     draw = stream(f"{seed}/castaway")
     plan = _many_slots(plan, draw, frame)
+    deaf = draw() < 0.3 and plan.heal == "all" and frame.base.timing == Timing()
+    if deaf:
+        waiting = msgspec.structs.replace(plan.timing, client_retry_ns=_WAIT_NS, operation_timeout_ns=3 * _WAIT_NS // 2)
+        limits = frame.limits or msgspec.structs.replace(plan.limits, window=choice(draw, (1, 2, 16)))
+        plan = msgspec.structs.replace(plan, timing=waiting, limits=limits)
     faults = noise(plan, draw) if draw() < 0.3 else []
     at_ns = spread(draw, unit(plan), 1.0, 2.5)
     while at_ns < plan.duration_ns:
         away_ns = spread(draw, unit(plan), 1.2, choice(draw, (2.0, 4.0)))
-        faults += _cast_off(plan, draw, at_ns, away_ns)
+        faults += _cast_off(plan, draw, at_ns, away_ns, deaf)
         at_ns += away_ns
         faults += _return(plan, draw, at_ns)
         at_ns += spread(draw, unit(plan), 1.0, 2.5)
@@ -50,14 +61,15 @@ def _many_slots(plan: Plan, draw: Draw, frame: Frame) -> Plan:
     return msgspec.structs.replace(plan, workload=frame.workload or workload, limits=frame.limits or limits)
 
 
-def _cast_off(plan: Plan, draw: Draw, at_ns: int, away_ns: int) -> list[Fault]:
-    """From now on nobody hears it, or but few."""
+def _cast_off(plan: Plan, draw: Draw, at_ns: int, away_ns: int, deaf: bool) -> list[Fault]:
+    """From now on nobody hears it, or but few; or it hears nobody."""
     faults: list[Fault] = []
     if draw() < 0.4:
         few: dict[str, Parameter] = {"probability": round(0.5 + 0.4 * draw(), 2), "way": "out"}
         faults.append(Fault("drop", "leader", at_ns=at_ns, duration_ns=spread(draw, hop(plan), 2.0, 12.0), params=few))
         at_ns = min(at_ns + spread(draw, hop(plan), 1.0, 8.0), plan.duration_ns - 1)
-    params: dict[str, Parameter] = {"shape": choice(draw, ("isolate", "isolate", "one_way")), "direction": "mute"}
+    shape = choice(draw, ("isolate", "one_way", "one_way") if deaf else ("isolate", "isolate", "one_way"))
+    params: dict[str, Parameter] = {"shape": shape, "direction": "deaf" if deaf else "mute"}
     faults.append(Fault("partition", "leader", at_ns=at_ns, duration_ns=away_ns, params=params))
     return faults
 
