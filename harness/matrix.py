@@ -213,10 +213,11 @@ def run_trial(task: Task) -> Trial:
                     unclean.append((seed, same.rule))
                     continue
             calls = counter.result()
+            # What the schedule does not come to the end of, it does not in the clients' view either.
+            client_rule = client_view(plan, parts) if mutants and not found.rule.startswith("harness/") else ""
             return Trial(
                 task.mutant, source_hash, task.strategy, task.base, task.budget, True, seed - first + 1, events, found.rule,
-                found.sentence, seed, plan.strategy, client_view(plan, parts) if mutants else "", tuple(unclean), code,
-                calls,
+                found.sentence, seed, plan.strategy, client_rule, tuple(unclean), code, calls,
             )  # fmt: skip
         return Trial(
             task.mutant, source_hash, task.strategy, task.base, task.budget, False, task.budget, events,
@@ -241,34 +242,40 @@ def first_violation(plan: Plan, parts: Parts) -> tuple[Violation | None, int]:
     """What goes wrong first when the plan is run, and the events until then."""
     from harness.worlds.simulated.world import SimulatedWorld
 
-    world = SimulatedWorld(plan, parts=parts, stop_at_first=True)
+    world = None
     try:
         with time_limit(HANG_S):
+            world = SimulatedWorld(plan, parts=parts, stop_at_first=True)
             run = world.run()
     except Hang:
-        return Violation("harness/hang", f"the schedule did not end within {HANG_S:g} s of real time"), world.steps
-    except Exception as error:
+        found = Violation("harness/hang", f"the schedule did not end within {HANG_S:g} s of real time")
+    except (Exception, SystemExit) as error:
         if parts is CORRECT or isinstance(error, HarnessFault):
             raise
-        return Violation("harness/raised", f"the schedule cannot be run: {type(error).__name__}: {error}"), world.steps
-    return (run.violations[0] if run.violations else None), run.steps
+        found = Violation("harness/raised", f"the schedule cannot be run: {type(error).__name__}: {error}")
+    else:
+        return (run.violations[0] if run.violations else None), run.steps
+    return found, 0 if world is None else world.steps
 
 
 def client_view(plan: Plan, parts: Parts) -> str:
-    """The rule that the clients' history alone shows to be broken when the plan is run to its end; empty: none."""
+    """The rule that the clients' history alone shows to be broken when the plan is run to its end; empty: none, or the bug
+    lets the run not come to its end."""
     from harness.checkers.case import pair
     from harness.checkers.linearizability.check import check
     from harness.checkers.linearizability.models import KeyValue
     from harness.checkers.linearizable import to_history
     from harness.worlds.simulated.world import SimulatedWorld
 
-    world = SimulatedWorld(plan, parts=parts)
     try:
         with time_limit(HANG_S):
+            world = SimulatedWorld(plan, parts=parts)
             run = world.run()
             calls, _ = pair(world.history)
             judged = check(to_history(calls.values()), KeyValue(), steps=200_000)
-    except Hang:
+    except HarnessFault:
+        raise
+    except (Exception, SystemExit, Hang):
         return ""
     if judged.legal is False:
         return f"linearizability/{judged.rule or 'illegal'}"
@@ -450,8 +457,10 @@ def joined(parts: Sequence[Trial], budget: int) -> Trial:
 def _in_processes(
     tasks: Sequence[Task], jobs: int, make: Callable[[int], Executor], add: Callable[[Task, Trial], None]
 ) -> list[Task]:
-    """Run the tasks; returns those that were under way when a worker died. One of them killed it, nobody knows which."""
+    """Run the tasks; returns those that were under way when a worker died. One of them killed it, nobody knows which. What one
+    raises is raised when the others have ended."""
     lost = []
+    raised: Exception | None = None
     with make(jobs) as executor:
         futures: dict[Future[Trial], Task] = {executor.submit(run_trial, task): task for task in tasks}
         try:
@@ -461,6 +470,8 @@ def _in_processes(
                     trial = future.result()
                 except BrokenExecutor:
                     lost.append(task)
+                except Exception as error:
+                    raised = raised or error
                 else:
                     add(task, trial)
         except KeyboardInterrupt:
@@ -469,6 +480,8 @@ def _in_processes(
                 if future.done() and not future.cancelled() and future.exception() is None:
                     add(task, future.result())
             raise
+    if raised is not None:
+        raise raised
     return lost
 
 

@@ -506,6 +506,7 @@ BROKEN = """
 import os
 from paxos_impl.acceptor import Acceptor
 from paxos_impl.mutants.registry import mutant
+from paxos_impl.parts import CORRECT
 
 @mutant("DIES", "the process ends", rule="-", breaks="P")
 class Dies(Acceptor):
@@ -531,13 +532,28 @@ class CannotBeMade(Acceptor):
 class Leaves(Acceptor):
     def may_pre_vote(self, ballot):
         raise SystemExit(3)
+
+@mutant("CLIENT", "a client that cannot be made", rule="-", breaks="P")
+class NoClient(CORRECT.client):
+    def __init__(self, *args, **options):
+        raise ValueError("boom")
+
+@mutant("CLOSES", "a client that leaves by the back door", rule="-", breaks="P")
+class Closes(CORRECT.client):
+    def __init__(self, *args, **options):
+        raise SystemExit(5)
+
+@mutant("DIGEST", "the run goes on past the first violation, and then cannot", rule="-", breaks="P")
+class NoDigest(CORRECT.state_machine):
+    def digest(self, *args, **options):
+        return None
 """
 
 
 def test_one_that_breaks_everything_does_not_break_the_matrix(tmp_path: Path) -> None:
     file = tmp_path / "broken.py"
     file.write_text(BROKEN)
-    names = [f"{file}:{one}" for one in ("DIES", "NOBODY", "OBJECT", "INIT", "EXIT")]
+    names = [f"{file}:{one}" for one in ("DIES", "NOBODY", "OBJECT", "INIT", "EXIT", "CLIENT", "CLOSES", "DIGEST")]
     result = run_matrix(names, ("calm",), 2, bases=1, jobs=2, make_executor=local_executor)
     rules = {one.mutant.rpartition(":")[2]: one.rule for one in result.trials}
     assert rules == {
@@ -546,5 +562,38 @@ def test_one_that_breaks_everything_does_not_break_the_matrix(tmp_path: Path) ->
         "OBJECT": "crash/unsendable",
         "INIT": "crash/RuntimeError",
         "EXIT": "crash/SystemExit",
+        "CLIENT": "harness/raised",
+        "CLOSES": "harness/raised",
+        "DIGEST": "crash/TypeError",
     }
     assert all(one.schedules == 1 for one in result.trials)
+
+
+class OneRaises(Executor):
+    """What comes first raises, and is the first to end."""
+
+    def submit(self, function: Any, /, *args: Any, **options: Any) -> Future[Any]:
+        (task,) = args
+        future: Future[Any] = Future()
+        if task.mutant == "P28":
+            future.set_exception(OSError("no memory"))
+        else:
+            future.set_result(function(*args, **options))
+        return future
+
+
+def test_what_one_trial_raises_leaves_the_others_their_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Schedules(monkeypatch, broken=(0,))
+    state = tmp_path / "state.jsonl"
+    with pytest.raises(OSError, match="no memory"):
+        run_matrix(["P28", "A02", "P04"], budget=5, bases=1, state=state, make_executor=lambda jobs: OneRaises())
+    assert {one.mutant for one in read_trials(state)} == {"A02", "P04"}
+
+
+def test_of_what_hangs_the_clients_are_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hang(plan: object, parts: object) -> tuple[Violation | None, int]:
+        return (None if parts is matrix.CORRECT else Violation("harness/hang", "for ever")), 7
+
+    monkeypatch.setattr(matrix, "first_violation", hang)
+    monkeypatch.setattr(matrix, "client_view", lambda plan, parts: pytest.fail("it would hang once more"))
+    assert run_trial(Task("A02", "calm", 0, 3)).rule == "harness/hang"
