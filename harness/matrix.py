@@ -5,6 +5,8 @@ Rules
   or the budget is spent.
 * A *kill* counts only if the same plan passes on the unmodified code. If it does not, that is a finding about the
   unmodified code: it is reported with its seed, and the trial goes on.
+* Nor is it one if the plan, run again, does not break the same rule in the same number of events: the bug does not behave the
+  same twice, no figure of it can be repeated, and its trial ends without one.
 * Equivalent mutants must survive. A schedule that hangs is a kill by ``harness/hang``.
 * *Client view*: the killing plan is run to its end, and the history alone is judged, with no help from traces or logs.
 * The search deepens: first every trial runs a few schedules, then those that survived run on, up to ten times as many, and so
@@ -88,6 +90,13 @@ class Trial(msgspec.Struct, frozen=True):
     """Of the code that ran it: protocol, strategies, oracles (``campaign.code_hash``, shortened); empty: not told."""
     calls: tuple[MethodCalls, ...] = ()
     """Of the methods that the mutant overrides; empty: not told."""
+    unsteady: str = ""
+    """How what killed it ended, and how when it was run again, if otherwise; empty: the same."""
+
+    @property
+    def over(self) -> bool:
+        """Whether a larger budget tells nothing more."""
+        return self.killed or bool(self.unsteady)
 
     @property
     def label(self) -> str:
@@ -147,16 +156,18 @@ class MatrixResult(msgspec.Struct, frozen=True):
     """Trials that had ended before, by the state file."""
     unfinished: tuple[str, ...] = ()
     """Trials that an interrupt left between two rounds: ``mutant/strategy base``, and what they survived so far."""
+    unsteady: tuple[str, ...] = ()
+    """Trials that count nowhere, since their bug does not behave the same twice: ``mutant/strategy base``, and what it did."""
 
     @property
     def exit_code(self) -> int:
-        """0: as it should be. 1: a survivor, or a kill of an equivalent mutant or of the unmodified code. 3: cannot tell.
-        130: interrupted."""
+        """0: as it should be. 1: a survivor, or a kill of an equivalent mutant or of the unmodified code. 3: cannot tell, also
+        of a bug that does not behave the same twice. 130: interrupted."""
         if self.survivors or self.killed_equivalents or self.clean_violations:
             return 1
         if self.interrupted:
             return EXIT_INTERRUPTED
-        return 0 if self.trials else 3
+        return 0 if self.trials and not self.unsteady else 3
 
 
 class Round(msgspec.Struct, frozen=True):
@@ -213,6 +224,12 @@ def run_trial(task: Task) -> Trial:
                     unclean.append((seed, same.rule))
                     continue
             calls = counter.result()
+            unsteady = _second_run(plan, parts, found, steps) if mutants else ""
+            if unsteady:
+                return Trial(
+                    task.mutant, source_hash, task.strategy, task.base, task.budget, False, seed - first + 1, events,
+                    clean_violations=tuple(unclean), code=code, calls=calls, unsteady=unsteady,
+                )  # fmt: skip
             # What the schedule does not come to the end of, it does not in the clients' view either.
             client_rule = client_view(plan, parts) if mutants and not found.rule.startswith("harness/") else ""
             return Trial(
@@ -223,6 +240,17 @@ def run_trial(task: Task) -> Trial:
             task.mutant, source_hash, task.strategy, task.base, task.budget, False, task.budget, events,
             clean_violations=tuple(unclean), code=code, calls=counter.result(),
         )  # fmt: skip
+
+
+def _second_run(plan: Plan, parts: Parts, found: Violation, steps: int) -> str:
+    """How the plan ended and how it ends now, if that is not the same; of a hang it is not asked, which ends with the clock."""
+    if found.rule == "harness/hang":
+        return ""
+    again, steps_again = first_violation(plan, parts)
+    if again is not None and (again.rule, steps_again) == (found.rule, steps):
+        return ""
+    now = "nothing" if again is None else again.rule
+    return f"seed {plan.seed} broke {found.rule} in {steps:,} events, and when it was run again {now} in {steps_again:,}"
 
 
 def short_code() -> str:
@@ -406,7 +434,7 @@ class _Search:
             if found is None:
                 continue
             found = replace(found, mutant=task.mutant)
-            if found.killed or found.budget >= task.budget:
+            if found.over or found.budget >= task.budget:
                 self.ended[task] = found
             elif found.code == short_code():
                 self.reached[task] = found
@@ -426,10 +454,10 @@ class _Search:
         task = self._whole[part]
         self.schedules += trial.schedules
         before = [self.reached[task]] if task in self.reached else []
-        trial = joined([*before, trial], task.budget if trial.killed else part.skip + part.budget)
+        trial = joined([*before, trial], task.budget if trial.over else part.skip + part.budget)
         if self._state is not None:
             append(self._state, trial)
-        if trial.killed or trial.budget == task.budget:
+        if trial.over or trial.budget == task.budget:
             self.ended[task] = trial
             self.reached.pop(task, None)
         else:
@@ -503,7 +531,7 @@ def run_trial_apart(task: Task, make: Callable[[int], Executor]) -> Trial:
                 stop_workers(executor)
                 raise
         parts.append(trial)
-        if trial.killed:
+        if trial.over:
             break
     return joined(parts, task.budget)
 
@@ -542,14 +570,15 @@ def read_trials(state: Path) -> list[Trial]:
 def summarise(trials: Sequence[Trial], interrupted: bool = False, unfinished: Sequence[Trial] = ()) -> MatrixResult:
     """``unfinished``: survivors that have not reached their budget; they are no survivors of it."""
     grouped: dict[tuple[str, str], list[Trial]] = defaultdict(list)
-    for trial in (*trials, *unfinished):
+    steady = [trial for trial in trials if not trial.unsteady]
+    for trial in (*steady, *unfinished):
         if trial.mutant:
             grouped[trial.mutant, trial.strategy].append(trial)
     judged = {trial.strategy for trial in (*trials, *unfinished)}
     judged = {"portfolio"} if "portfolio" in judged else judged
     survivors, killed_equivalents = [], []
     harmless = {name: is_equivalent(find(name)) for name, _ in grouped}
-    for trial in trials:
+    for trial in steady:
         if trial.mutant and harmless[trial.mutant]:
             if trial.killed:
                 killed_equivalents.append(f"{trial.label}: {trial.rule} at seed {trial.seed}")
@@ -564,7 +593,7 @@ def summarise(trials: Sequence[Trial], interrupted: bool = False, unfinished: Se
     rows = tuple(_row(name, strategy, many, short[name, strategy]) for (name, strategy), many in grouped.items())
     return MatrixResult(
         tuple(trials), rows, tuple(survivors), tuple(killed_equivalents), tuple(dict.fromkeys(clean)), interrupted,
-        unfinished=tuple(so_far),
+        unfinished=tuple(so_far), unsteady=tuple(f"{one.label}: {one.unsteady}" for one in trials if one.unsteady),
     )  # fmt: skip
 
 
@@ -697,6 +726,7 @@ def gate(
     failures += [
         f"unmodified code: {rule} with strategy {name}, seed {seed}" for name, seed, rule in result.clean_violations
     ]
+    unknown += [f"does not behave the same twice: {label}" for label in result.unsteady]
     if result.interrupted:
         unknown.append("interrupted before all trials ended")
     return GateResult(len(result.trials), tuple(failures), tuple(unknown), tuple(deep))

@@ -35,6 +35,10 @@ class PromiseNotKept(Acceptor):
 and plant it as `FILE.py:X1`; two bugs at once as `A01+P05`. A plan that was made with a planted bug carries its id and
 the hash of its source, and refuses to run with another text. A bug that needs two classes gives both the same id.
 
+A bug does the same whenever the same plan is run: it draws no random numbers, reads no clock, and keeps what it must remember
+in `self`, not in its class or module. What kills a bug is run twice: if it ends otherwise the second time, that is told, and
+it is no kill.
+
 `torture matrix --mutants FILE.py` measures all bugs of a file, in one trial each: enough to know which die (`--trials 20` is
 for figures). Every bug runs 20 schedules first, what survived goes on to 200, and then to the whole budget (`--budget`, 5,000):
 the many that die soon are told within minutes, and you may stop when you have seen enough.
@@ -47,7 +51,7 @@ and survivors of the whole budget are kept, with a warning; what survived less b
 
 Of a bug that survives it is told how often the methods it overrides were called, and in how many schedules:
 
-    survived: mine.py:G18/portfolio base 0: 150 schedules; on_stepped_down was called in 131 of them (402 times)
+    survived: G18/portfolio base 0: 150 schedules; on_stepped_down was called in 131 of them (402 times)
 
 What was never called was not tried: does it need an option, or a deployment, that these schedules do not have? If the bug is a
 single method that only reads and answers with a truth or a number, and so is the rule, it is also told how often the rule

@@ -96,7 +96,7 @@ def compare(trials: Sequence[Trial], rival: str, resamples: int = RESAMPLES, see
     """The portfolio and ``rival`` over the mutants that have trials of both; equivalent mutants do not count."""
     by_mutant: dict[str, dict[str, list[Trial]]] = defaultdict(lambda: defaultdict(list))
     for trial in trials:
-        if trial.mutant and trial.strategy in (PORTFOLIO, rival):
+        if trial.mutant and trial.strategy in (PORTFOLIO, rival) and not trial.unsteady:
             by_mutant[trial.mutant][trial.strategy].append(trial)
     usable, left_out = {}, []
     for mutant, both in by_mutant.items():

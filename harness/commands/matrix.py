@@ -223,7 +223,9 @@ class _Watch:
         if time.monotonic() < self._next_s and (goes_on or FEW < total != done):
             return
         self._next_s = time.monotonic() + PLAIN_EVERY_S
-        if trial.killed:
+        if trial.unsteady:
+            what = "does not behave the same twice"
+        elif trial.killed:
             what = f"killed after {_schedules(trial.schedules)} by {trial.rule}"
         else:
             what = f"survived {_schedules(trial.schedules)}{' so far' if goes_on else ''}"
@@ -255,6 +257,7 @@ def _summary(result: MatrixResult) -> dict[str, Any]:
         "rows": msgspec.to_builtins(result.rows),
         "survivors": result.survivors,
         "unfinished": result.unfinished,
+        "unsteady": result.unsteady,
         "killed_equivalents": result.killed_equivalents,
         "clean_violations": result.clean_violations,
         "interrupted": result.interrupted,
@@ -283,6 +286,10 @@ def _print(result: MatrixResult, own: Path | None) -> None:
         click.secho(f"survived: {_short(label, own)}", fg="magenta")
     for label in result.unfinished:
         click.secho(f"not ended: {_short(label, own)}", fg="yellow")
+    for label in result.unsteady:
+        click.secho(f"does not behave the same twice: {_short(label, own)}", fg="yellow")
+    if result.unsteady:
+        click.echo("  a planted bug may not use random, a clock, or state kept in its class or module; such a kill is none")
     for label in result.killed_equivalents:
         click.secho(f"equivalent, but killed: {_short(label, own)}", fg="magenta")
     for strategy, seed, rule in result.clean_violations:
@@ -322,9 +329,13 @@ def _came_to(result: MatrixResult) -> str:
     for row in result.rows:
         if not is_equivalent(find(row.mutant)):
             killed[row.mutant] = killed.get(row.mutant, False) or row.killed > 0
+    for trial in result.trials:
+        if trial.unsteady:
+            killed.setdefault(trial.mutant, False)
     counts = (
         (len(result.survivors), "outlived the budget"),
         (len(result.unfinished), "survived so far"),
+        (len(result.unsteady), "told nothing that can be repeated"),
         (result.planned - len(result.trials) - len(result.unfinished), "told nothing yet"),
         (len(result.killed_equivalents), "killed an equivalent mutant"),
     )

@@ -772,6 +772,15 @@ def test_a_matrix_tells_of_survivors(call: Call, tmp_path: Path) -> None:
     assert "a minority is enough" in page and "survived 1 schedules; is_quorum was called in 1 of them" in page
 
 
+def test_a_matrix_tells_of_a_bug_that_does_not_behave_the_same_twice(call: Call, tmp_path: Path) -> None:
+    text = "import itertools\nSTEPS = itertools.count()\n" + BUGS
+    (tmp_path / "bugs.py").write_text(text.replace("return True", "assert next(STEPS) < 40; return len(args[0]) > 1"))
+    ended = call("matrix", "--mutants", "bugs.py", "--strategy", "calm", "--budget", 1)
+    assert ended.code == 3
+    assert "does not behave the same twice: MINE/calm base 0: seed 0 broke crash/AssertionError in " in ended.out
+    assert "? INCONCLUSIVE  0 of 1 bugs killed, 1 trial told nothing that can be repeated" in ended.out
+
+
 def test_a_file_that_never_ends_is_the_users_mistake(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

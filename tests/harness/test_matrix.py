@@ -324,7 +324,7 @@ def test_a_larger_budget_goes_on_with_the_survivors(tmp_path: Path, monkeypatch:
     assert run_matrix(["A02"], budget=100, bases=1, state=state).survivors
     schedules.ran = []
     result = run_matrix(["A02"], budget=5000, bases=1, state=state)
-    assert schedules.ran == list(range(100, 151)) and result.known == 0
+    assert schedules.ran == [*range(100, 151), 150] and result.known == 0, "what killed is run once more"
     assert result.trials == (run_trial(Task("A02", "portfolio", 0, 5000)),)
     assert run_matrix(["A02"], budget=9000, bases=1, state=state).known == 1, "a kill is one with any budget"
 
@@ -588,6 +588,33 @@ def test_what_one_trial_raises_leaves_the_others_their_results(tmp_path: Path, m
     with pytest.raises(OSError, match="no memory"):
         run_matrix(["P28", "A02", "P04"], budget=5, bases=1, state=state, make_executor=lambda jobs: OneRaises())
     assert {one.mutant for one in read_trials(state)} == {"A02", "P04"}
+
+
+def always_after(*steps: int) -> Any:
+    """Breaks one rule in so many events, first, second, …; the unmodified code breaks none."""
+    ran = iter(steps)
+
+    def run(plan: object, parts: object) -> tuple[Violation | None, int]:
+        return (None, 900) if parts is matrix.CORRECT else (Violation("vote/two-values", "here"), next(ran))
+
+    return run
+
+
+def test_what_does_not_behave_the_same_twice_is_no_kill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = tmp_path / "state.jsonl"
+    monkeypatch.setattr(matrix, "first_violation", always_after(70, 70, 80, 81))
+    monkeypatch.setattr(matrix, "client_view", lambda plan, parts: "")
+    result = run_matrix(["A02", "P28"], ("calm",), 60, bases=1, state=state)
+    steady, unsteady = result.trials
+    assert steady.killed and not steady.unsteady
+    assert not unsteady.killed and unsteady.schedules == 1
+    told = "seed 0 broke vote/two-values in 80 events, and when it was run again vote/two-values in 81"
+    assert result.unsteady == (f"P28/calm base 0: {told}",) and result.exit_code == 3
+    assert [one.mutant for one in result.rows] == ["A02"] and not result.survivors
+    assert run_matrix(["P28"], ("calm",), 9000, bases=1, state=state).known == 1
+    monkeypatch.setattr(matrix, "first_violation", always_after(80, 81))
+    judged = gate(Recorded(1, (row("P28"),)), ids=["P28"], clean_schedules=0)
+    assert judged.exit_code == 3 and judged.unknown[0].startswith("does not behave the same twice: P28/portfolio base")
 
 
 def test_of_what_hangs_the_clients_are_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:

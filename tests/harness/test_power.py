@@ -46,6 +46,8 @@ def test_what_cannot_be_compared_is_named() -> None:
     trials = [trial("A02", "portfolio", 0, 100), trial("AQ1", "portfolio", 0, 100), trial("AQ1", "jepsen", 0, 100)]
     result = compare(trials, "jepsen")
     assert result.left_out == ("A02",) and result.exit_code == 3 and not result.ratios
+    unsteady = msgspec.structs.replace(trial("A02", "jepsen", 0, 100, killed=False), unsteady="seed 0 …")
+    assert compare([*trials, unsteady], "jepsen") == result
 
 
 def test_each_rival_has_a_comparison_of_its_own_and_the_worst_decides() -> None:
