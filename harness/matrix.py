@@ -41,7 +41,7 @@ from harness.time_limit import Hang, time_limit
 from nemesis.plan import Plan
 from nemesis.strategies import generate
 from nemesis.strategies.frame import Frame
-from paxos_impl.mutants.registry import Mutant, MutantError, all_mutants, find, hash_of, plant
+from paxos_impl.mutants.registry import DEPLOYMENTS, Mutant, MutantError, all_mutants, find, hash_of, plant
 from paxos_impl.mutants.waiting import PAIRS, WAITING
 from paxos_impl.parts import CORRECT, Parts
 
@@ -250,7 +250,9 @@ def _second_run(plan: Plan, parts: Parts, found: Violation, steps: int) -> str:
     if again is not None and (again.rule, steps_again) == (found.rule, steps):
         return ""
     now = "nothing" if again is None else again.rule
-    return f"seed {plan.seed} broke {found.rule} in {steps:,} events, and when it was run again {now} in {steps_again:,}"
+    return (
+        f"seed {plan.seed} broke {found.rule} in {steps:,} events, and when it was run again {now} in {steps_again:,}"
+    )
 
 
 def short_code() -> str:
@@ -260,7 +262,7 @@ def short_code() -> str:
 
 def common_deployments(mutants: Sequence[Mutant]) -> tuple[str, ...]:
     """Deployments in which all of them live."""
-    common = tuple(name for name in ("collapsed", "classic") if all(name in one.deployments for one in mutants))
+    common = tuple(name for name in DEPLOYMENTS if all(name in one.deployments for one in mutants))
     if not common:
         raise MutantError(f"{'+'.join(one.id for one in mutants)}: no deployment has a place for all of them")
     return common

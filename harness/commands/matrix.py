@@ -289,7 +289,9 @@ def _print(result: MatrixResult, own: Path | None) -> None:
     for label in result.unsteady:
         click.secho(f"does not behave the same twice: {_short(label, own)}", fg="yellow")
     if result.unsteady:
-        click.echo("  a planted bug may not use random, a clock, or state kept in its class or module; such a kill is none")
+        click.echo(
+            "  a planted bug may not use random, a clock, or state kept in its class or module; such a kill is none"
+        )
     for label in result.killed_equivalents:
         click.secho(f"equivalent, but killed: {_short(label, own)}", fg="magenta")
     for strategy, seed, rule in result.clean_violations:

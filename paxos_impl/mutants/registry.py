@@ -26,6 +26,7 @@ import importlib
 import importlib.util
 import linecache
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -34,6 +35,11 @@ from typing import TypeVar
 from paxos_impl.mutants.source import OWN, text_of
 from paxos_impl.parts import CORRECT, Parts
 
+DEPLOYMENTS = ("collapsed", "classic")
+BREAKS = "AVIDLXPR"
+"""What a bug may break, a letter each (``Mutant.breaks``)."""
+MARKED = "__mutants__"
+"""Name in a module for all classes that were marked in it, also those whose name another one took."""
 FAMILIES = ("acceptor", "proposer", "learner", "election", "client", "storage", "transport", "snapshot")
 
 
@@ -89,9 +95,10 @@ def mutant(
     seen_in: str = "simulated, lockstep, free",
     difficulty: str = "medium",
     equivalent: str = "",
-    deployments: tuple[str, ...] = ("collapsed", "classic"),
+    deployments: tuple[str, ...] = DEPLOYMENTS,
 ) -> Callable[[Class], Class]:
     """Mark a class as a planted bug. ``difficulty``: easy, medium, hard or deep, as measured."""
+    _must_be_sound(id_, breaks, deployments)
 
     def mark(class_: Class) -> Class:
         place = place_of(class_)
@@ -101,9 +108,26 @@ def mutant(
             class_.__module__.rpartition(".")[2], ((place, class_),),
         )  # fmt: skip
         setattr(class_, "__mutant__", made)  # noqa: B010
+        module = sys.modules.get(class_.__module__)
+        if module is not None:
+            vars(module).setdefault(MARKED, []).append(class_)
         return class_
 
     return mark
+
+
+def _must_be_sound(id_: str, breaks: str, deployments: tuple[str, ...]) -> None:
+    """What other text is made of, and what is matched word by word, is refused here and not missed later."""
+    if not id_ or any(one in "+:," or one.isspace() for one in id_):
+        raise MutantError(f"the id {id_!r} is not one: write at least one character, no blank and none of + : ,")
+    if not set(breaks) <= set(BREAKS):
+        raise MutantError(
+            f"{id_}: breaks={breaks!r} is not made of {BREAKS}; docs/mutants.md says what each letter means"
+        )
+    if not isinstance(deployments, tuple) or not deployments or not set(deployments) <= set(DEPLOYMENTS):
+        raise MutantError(
+            f'{id_}: deployments={deployments!r} is no tuple of "collapsed" and "classic"; write ("classic",)'
+        )
 
 
 def place_of(class_: type) -> str:
@@ -120,7 +144,7 @@ def _must_override(class_: type, place: str) -> None:
     own = [name for one in class_.__mro__[: class_.__mro__.index(base)] for name in vars(one) if name[:2] != "__"]
     if "__init__" in vars(class_) or any(hasattr(base, name) for name in own):
         return
-    close = difflib.get_close_matches(own[0], dir(base), 1) if own else []
+    close = [near for name in own for near in difflib.get_close_matches(name, dir(base), 1)]
     hint = f"; did you mean {close[0]}?" if close else "; docs/mutants.md lists the rule methods"
     raise MutantError(
         f"{class_.__name__} overrides no method of {base.__name__} ({', '.join(own) or 'it is empty'}){hint}"
@@ -130,6 +154,11 @@ def _must_override(class_: type, place: str) -> None:
 def mutants_of(module: ModuleType) -> dict[str, Mutant]:
     """The planted bugs a module defines, by id, in the order of the file."""
     found: dict[str, Mutant] = {}
+    kept = [value for value in vars(module).values() if isinstance(value, type)]
+    for class_ in vars(module).get(MARKED, ()):
+        if class_ not in kept and class_.__name__ in vars(module):
+            lost, name = vars(class_)["__mutant__"].id, class_.__name__
+            raise MutantError(f"{lost}: its class {name} is replaced by a later {name}; give each its own name")
     for class_ in vars(module).values():
         made = vars(class_).get("__mutant__") if isinstance(class_, type) else None
         if not isinstance(made, Mutant) or class_.__module__ != module.__name__:
@@ -215,10 +244,17 @@ def _import_text(path: Path, text: str, name: str) -> ModuleType:
         exec(compile(text, str(path), "exec"), vars(module))
     except (Exception, SystemExit) as error:
         del sys.modules[name]
+        where = f"{path}{_line_of(error, path)}"
         if isinstance(error, MutantError):
-            raise MutantError(f"{path}: {error}") from error
-        raise MutantError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
+            raise MutantError(f"{where}: {error}") from error
+        raise MutantError(f"{where} cannot be loaded: {type(error).__name__}: {error}") from error
     return module
+
+
+def _line_of(error: BaseException, path: Path) -> str:
+    """Where in the file it was raised; nothing for what does not get so far, whose text tells the line itself."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    return f", line {lines[-1]}" if lines else ""
 
 
 def find(name: str, source_hash: str = "") -> list[Mutant]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -120,11 +121,31 @@ FIRST = (
     ("text", "told"),
     [
         (HEAD + FIRST.replace("may_promise", "may_promisse"), "may_promisse.*did you mean may_promise"),
+        (
+            HEAD + FIRST.replace("may_promise", "extra(self): pass\n    def may_promisse"),
+            r"\(extra, may_promisse\); did you mean may_promise",
+        ),
+        (HEAD + FIRST + FIRST.replace("X1", "X2"), "X1: its class One is replaced by a later One"),
+        (HEAD + FIRST + "One = 3\n", "X1: its class One is replaced by a later One"),
+        (
+            HEAD + FIRST.replace('="A"', '="A", deployments=("foo",)'),
+            r"line 3: X1: deployments=\('foo',\) is no tuple of",
+        ),
+        (HEAD + FIRST.replace('="A"', '="A", deployments=("classic")'), "X1: deployments='classic' is no tuple of"),
+        (HEAD + FIRST.replace('="A"', '="A", deployments=()'), r"X1: deployments=\(\) is no tuple of"),
+        (HEAD + FIRST.replace('="A"', '="AQ"'), "X1: breaks='AQ' is not made of AVIDLXPR"),
+        *(
+            (HEAD + FIRST.replace("X1", id_), f"line 3: the id '{re.escape(id_)}'")
+            for id_ in ("", "A+B", "a:b", "A,B", "A 1")
+        ),
+        (HEAD + "\n\nfoo\n", "line 5 cannot be loaded: NameError"),
+        (HEAD + "def f():\n    return foo\nf()\n", "line 4 cannot be loaded: NameError"),
+        (HEAD + "from json import loads\nloads('')\n", "line 4 cannot be loaded: JSONDecodeError"),
         (HEAD + '@mutant("X1", "a", rule="r", breaks="A")\nclass One(Acceptor): pass\n', "it is empty"),
         (HEAD + FIRST + FIRST.replace("One", "Two"), "two mutants have the id 'X1': One and Two"),
         (HEAD + FIRST.replace("(Acceptor)", ""), "derives from no class"),
         (HEAD + FIRST.replace('@mutant("X1", "a", rule="r", breaks="A")\n', ""), "defines no mutant"),
-        (HEAD + FIRST.replace("):\n", "\n", 1), "SyntaxError"),
+        (HEAD + FIRST.replace("):\n", "\n", 1), "SyntaxError.*line 4"),
         ("import not_there\n", "ModuleNotFoundError"),
         ("raise SystemExit(4)\n", "SystemExit: 4"),
     ],
@@ -134,6 +155,14 @@ def test_a_bad_file_is_told_by_its_name_and_what_is_wrong(tmp_path: Path, text: 
     file.write_text(text)
     with pytest.raises(MutantError, match=f"bad.py.*{told}"):
         find(f"{file}:X1")
+
+
+def test_a_bug_may_have_two_classes_and_a_class_two_names(tmp_path: Path) -> None:
+    file = tmp_path / "two.py"
+    second = FIRST.replace("Acceptor", "Proposer").replace("One", "Two").replace("may_promise", "is_quorum")
+    file.write_text(HEAD + "from paxos_impl.proposer import Proposer\n" + FIRST + second + "Kept, One = One, None\n")
+    (one,) = find(f"{file}:X1")
+    assert [place for place, _ in one.classes] == ["proposer", "acceptor"]
 
 
 def test_helpers_beside_the_rule_are_allowed(tmp_path: Path) -> None:
