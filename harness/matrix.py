@@ -318,7 +318,8 @@ def client_view(plan: Plan, parts: Parts) -> str:
 def tasks_for(
     ids: Iterable[str] | None, strategies: Sequence[str], budget: int, bases: int | None, equivalent_budget: int
 ) -> list[Task]:
-    """All trials of a matrix, the first base of every mutant before the second. ``ids`` None: all mutants and pairs."""
+    """All trials of a matrix, the first base of every mutant before the second. ``ids`` None: all mutants and pairs. No budget
+    is larger than ``budget``."""
     known = all_mutants()
     names = list(ids) if ids is not None else [*known, *(pair.ids for pair in PAIRS)]
     counts = {name: bases or (PORTFOLIO_BASES if name == "portfolio" else SINGLE_BASES) for name in strategies}
@@ -328,7 +329,8 @@ def tasks_for(
             for name in names:
                 harmless = is_equivalent(find(name))
                 if base < (min(counts[strategy], 2) if harmless else counts[strategy]):
-                    tasks.append(Task(name, strategy, base, equivalent_budget if harmless else budget))
+                    most = min(equivalent_budget, budget) if harmless else budget
+                    tasks.append(Task(name, strategy, base, most))
     return tasks
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from harness.commands.options import Name, emit, jobs_option, json_option, loading, only_with, strategy_names
+from harness.commands.options import Name, asked_for, emit, jobs_option, json_option, loading, only_with, strategy_names
 from harness.errors import UserError
 
 if TYPE_CHECKING:
@@ -26,6 +26,19 @@ POWER = Path("docs/power.md")
 PLAIN_EVERY_S = 10.0
 FEW = 100
 """Trials that are told one by one."""
+SLIPS = {
+    *(
+        "AttributeError",
+        "ImportError",
+        "IndexError",
+        "KeyError",
+        "ModuleNotFoundError",
+        "NameError",
+        "NotImplementedError",
+    ),
+    *("RecursionError", "TypeError", "UnboundLocalError", "ZeroDivisionError"),
+}
+"""What Python raises where whoever wrote the code made a slip: it may be the planted bug's own."""
 
 
 @click.command()
@@ -107,6 +120,9 @@ def command(
 
     if sum((as_gate, power, confirm)) > 1:
         raise click.UsageError("--gate, --power and --confirm exclude each other")
+    fixed = asked_for("mutants", "strategies", "budget", "trials", "state", "write") if as_gate else []
+    if fixed:
+        raise click.UsageError(f"{', '.join(fixed)}: not with --gate, whose schedules follow from the record")
     if mutants is not None and write:
         raise click.UsageError("--write is for the figures of the project's own bugs, not for those of --mutants")
     only_with("--gate", as_gate, "deep")
@@ -181,17 +197,22 @@ def command(
 
 
 def _names(ids: str | None, mutants: Path | None) -> list[str] | None:
-    if mutants is None:
-        return None if ids is None else ids.split(",")
-    from paxos_impl.mutants.registry import load_file
+    wanted = None if ids is None else [[part.strip() for part in one.split("+")] for one in ids.split(",")]
+    if mutants is not None:
+        from paxos_impl.mutants.registry import load_file
 
-    with loading(str(mutants)):
-        found = load_file(mutants)
-    wanted = list(found) if ids is None else ids.split(",")
-    for one in wanted:
-        if one not in found:
-            Name("planted bug", lambda: list(found)).convert(one, None, None)
-    return [f"{mutants}:{one}" for one in wanted]
+        with loading(str(mutants)):
+            found = list(load_file(mutants))
+        wanted = [[id_] for id_ in found] if wanted is None else wanted
+        wanted = [[_in_file(part, mutants, found) for part in parts] for parts in wanted]
+    return None if wanted is None else ["+".join(parts) for parts in wanted]
+
+
+def _in_file(name: str, mutants: Path, known: list[str]) -> str:
+    """An id of that file, or FILE.py:ID, as the latter."""
+    path, _, id_ = name.rpartition(":")
+    id_ = id_ if Path(path).resolve() == mutants.resolve() else name
+    return f"{mutants}:{Name('planted bug', lambda: known).convert(id_, None, None)}"
 
 
 def _verdict(exit_code: int) -> str:
@@ -245,7 +266,7 @@ def _time(seconds: float) -> str:
 
 def _short(name: str, own: Path | None) -> str:
     """Without the name of the only file it can be of."""
-    return name.removeprefix(f"{own}:")
+    return name.replace(f"{own}:", "")
 
 
 def _summary(result: MatrixResult) -> dict[str, Any]:
@@ -296,10 +317,24 @@ def _print(result: MatrixResult, own: Path | None) -> None:
         click.secho(f"equivalent, but killed: {_short(label, own)}", fg="magenta")
     for strategy, seed, rule in result.clean_violations:
         click.secho(f"the unmodified code breaks {rule}: strategy {strategy}, seed {seed}", fg="magenta")
+    slips = _slips(result.trials)
+    for trial in slips:
+        click.secho(f"a slip in its own code? {_short(trial.mutant, own)}: {trial.sentence}", fg="yellow")
+    if slips:
+        click.echo("  if so, the kill tells nothing of the rule that the bug is to break; mend it and measure again")
     mark = {0: "✔ PASS", 1: "✘ FAIL"}.get(result.exit_code, "? INCONCLUSIVE")
     click.secho(f"{mark}  {_came_to(result)}", bold=True)
     if shown is not None:
         click.echo(f"see a kill: {_again(shown)}")
+
+
+def _slips(trials: Sequence[Trial]) -> list[Trial]:
+    """Of each bug the first kill that may be by a slip in its own code."""
+    first: dict[str, Trial] = {}
+    for trial in trials:
+        if trial.rule == "harness/raised" or trial.rule.removeprefix("crash/") in SLIPS:
+            first.setdefault(trial.mutant, trial)
+    return list(first.values())
 
 
 def _again(kill: Trial) -> str:

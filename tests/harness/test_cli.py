@@ -181,6 +181,10 @@ def test_every_option_has_a_help_text() -> None:
         (["matrix", "--deep"], "--deep: only with --gate"),
         (["matrix", "--tries", "3"], "--tries: only with --confirm"),
         (["matrix", "--gate", "--power"], "exclude each other"),
+        (["matrix", "--gate", "--budget", "5000"], "--budget: not with --gate"),
+        (["matrix", "--gate", "--trials", "2", "--write"], "--trials, --write: not with --gate"),
+        (["matrix", "--gate", "--strategy", "calm", "--state", "s"], "--strategy, --state: not with --gate"),
+        (["matrix", "--gate", "--mutants", "bugs.py"], "--mutants: not with --gate"),
         (["matrix", "--mutants", "bugs.py", "--write"], "the project's own bugs"),
         (["matrix", "--state", "/dev/null/x"], "name another place with --state"),
         (["gate", "--comparisons", "3"], "--comparisons: only with --calibrate"),
@@ -613,6 +617,53 @@ def test_of_ones_own_bugs_one_trial_each_is_run(
     monkeypatch.setattr("harness.matrix.run_matrix", run)
     assert call("matrix", *given, "--json").code == 3
     assert seen == [trials]
+
+
+TWO = (
+    BUGS
+    + """
+@mutant("SLIPS", "a slip", rule="-", breaks="A")
+class Slips(Proposer):
+    def on_promise(self, *args, **options):
+        return self.not_there
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("ids", "measured"),
+    [
+        ("MINE, SLIPS", ["bugs.py:MINE", "bugs.py:SLIPS"]),
+        ("SLIPS + MINE,MINE", ["bugs.py:SLIPS+bugs.py:MINE", "bugs.py:MINE"]),
+        ("bugs.py:MINE,./bugs.py:SLIPS+MINE", ["bugs.py:MINE", "bugs.py:SLIPS+bugs.py:MINE"]),
+    ],
+)
+def test_bugs_of_a_file_are_named_as_anywhere(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ids: str, measured: list[str]
+) -> None:
+    (tmp_path / "bugs.py").write_text(TWO)
+    seen: list[list[str]] = []
+
+    def run(names: list[str], *args: object, **options: object) -> Any:
+        seen.append(names)
+        return summarise([])
+
+    monkeypatch.setattr("harness.matrix.run_matrix", run)
+    assert call("matrix", "--mutants", "bugs.py", "--ids", ids).code == 3
+    assert seen == [measured]
+    assert "unknown planted bug 'other.py:MINE'" in call("matrix", "--mutants", "bugs.py", "--ids", "other.py:MINE").err
+
+
+def test_a_bug_that_dies_of_its_own_slip_is_told(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "bugs.py").write_text(TWO)
+    ended = call("matrix", "--mutants", "bugs.py", "--strategy", "calm", "--budget", 20, "--ids", "SLIPS, SLIPS+MINE")
+    assert "bugs.py:" not in ended.out.replace("--mutant bugs.py:", "").replace("+bugs.py:MINE", "")
+    slips = [line for line in ended.out.splitlines() if line.startswith("a slip in its own code? SLIPS")]
+    assert (
+        len(slips) == 2 and "stopped by itself: AttributeError: 'Slips' object has no attribute 'not_there'" in slips[0]
+    )
+    assert ended.out.count("mend it and measure again") == 1
+    assert "slip" not in call("matrix", "--ids", "P28", "--strategy", "calm", "--budget", 50, "--trials", 1).out
 
 
 @pytest.mark.parametrize(

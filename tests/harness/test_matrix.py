@@ -427,6 +427,12 @@ def test_nothing_measured_tells_nothing() -> None:
     assert summarise([]).exit_code == 3
 
 
+def test_no_budget_is_larger_than_what_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    Schedules(monkeypatch, broken=())
+    budgets = [run_matrix(["EQ1", "A02"], budget=budget, bases=1).trials[0].schedules for budget in (3, 300)]
+    assert budgets == [3, 200]
+
+
 def test_an_unknown_mutant_is_the_users_mistake() -> None:
     with pytest.raises(UserError, match="no mutant 'Z99'"):
         run_matrix(["Z99"])
