@@ -1,7 +1,8 @@
 """How often the code of a planted bug was called: one that survives because no schedule reaches it was never tried.
 
 Counted are the methods that the bug's classes define over those of the protocol code, each time by a wrapper that stands in
-its place while a trial runs. What is neither a function (of the instance, the class or none) nor a property is left out.
+its place while a trial runs. What is neither a function (of the instance, the class or none) nor a property is left out, and
+so is what a rehearsed restart calls: it happens to no agent of the run.
 """
 
 from __future__ import annotations
@@ -34,22 +35,25 @@ class MethodCalls(msgspec.Struct, frozen=True):
 
 
 class CallCounter:
-    """Counts for one trial; a schedule at a time. ``rules``: method -> the rule to compare its answers with."""
+    """Counts for one trial; a schedule at a time. ``rules``: method -> the rule to compare its answers with. ``aside``: whether
+    what is called now is to be left out."""
 
-    def __init__(self, methods: Iterable[str], rules: dict[str, Callable[..., Any]]) -> None:
+    def __init__(self, methods: Iterable[str], rules: dict[str, Callable[..., Any]], aside: Callable[[], bool]) -> None:
         self._calls = dict.fromkeys(methods, 0)
         self._before = dict(self._calls)
         self._schedules = dict(self._calls)
         self._rules = rules
+        self._aside = aside
         self._otherwise = dict.fromkeys(rules, 0)
         self._run = 0
 
     def wrap(self, method: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        calls, otherwise = self._calls, self._otherwise
+        calls, otherwise, aside = self._calls, self._otherwise, self._aside
 
         @functools.wraps(function)
         def counted(*args: Any, **options: Any) -> Any:
-            calls[method] += 1
+            if not aside():
+                calls[method] += 1
             return function(*args, **options)
 
         rule = self._rules.get(method)
@@ -59,7 +63,8 @@ class CallCounter:
         @functools.wraps(function)
         def compared(*args: Any, **options: Any) -> Any:
             answer = counted(*args, **options)
-            otherwise[method] += _differs(answer, rule, args, options)
+            if not aside():
+                otherwise[method] += _differs(answer, rule, args, options)
             return answer
 
         return compared
@@ -88,8 +93,10 @@ def _differs(answer: Any, rule: Callable[..., Any], args: Any, options: Any) -> 
 @contextlib.contextmanager
 def counting(mutants: Sequence[Mutant]) -> Iterator[CallCounter]:
     """Count what is called of these bugs while the block runs."""
+    from harness.worlds.simulated.rehearsal import Rehearsals
+
     methods = _methods(mutants)
-    counter = CallCounter(methods, _rules(mutants))
+    counter = CallCounter(methods, _rules(mutants), lambda: Rehearsals.under_way)
     try:
         for method, (class_, name, found) in methods.items():
             _put(class_, name, _counted(found, functools.partial(counter.wrap, method)))

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from harness.matrix import Task, common_deployments, plan_of, run_matrix, run_trial
 from harness.override_calls import MethodCalls, counting, sentence, total
 from harness.worlds.simulated.world import SimulatedWorld
+from nemesis.faults import Fault
+from nemesis.plan import MILLISECOND, Plan
 from paxos_impl.mutants.registry import all_mutants, find, plant
 
 HEAD = """
@@ -136,6 +139,29 @@ def test_of_what_the_simulated_clusters_never_ask_it_is_told(tmp_path: Path) -> 
     assert never == (MethodCalls("on_checkpoint_durable", 0, 0, 2),)
     assert (init[0].method, init[0].schedules, init[0].of) == ("__init__", 2, 2)
     assert "NEVER/calm base 0: 1 schedules; on_checkpoint_durable was never called" in result.survivors[0]
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "def __init__(self, *args): super().__init__(*args)",
+        "def recover_vote(self, record): super().recover_vote(record)",
+    ],
+)
+def test_what_a_rehearsed_restart_calls_is_not_counted(tmp_path: Path, override: str) -> None:
+    power = Fault("power", "it", trigger="first would_forget", duration_ns=50 * MILLISECOND)
+    plan = Plan(seed=7, duration_ns=400 * MILLISECOND, settle_ns=600 * MILLISECOND, faults=(power,))
+    text = HEAD + f'@mutant("X", "-", rule="-", breaks="P")\nclass X(Acceptor):\n    {override}\n'
+    mutants = find(planted(tmp_path, text, "X"))
+    told = []
+    for with_rehearsals in (plan, msgspec.structs.replace(plan, faults=())):
+        with counting(mutants) as counter:
+            world = SimulatedWorld(with_rehearsals, parts=plant(mutants))
+            world.run()
+            counter.end_schedule()
+        told.append((counter.result(), world.rehearsals.made > 0))
+    (rehearsed, some), (plain, none) = told
+    assert (some, none) == (True, False) and rehearsed == plain
 
 
 def test_the_sentence_tells_what_was_called_and_what_was_not() -> None:

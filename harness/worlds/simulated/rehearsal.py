@@ -30,6 +30,9 @@ ONE_SYNC_IN = 64
 class Rehearsals:
     """Those of one run. Each costs the reading of a log."""
 
+    under_way = False
+    """Whether one is, of whichever run: what the agents' code does meanwhile is not done in the run."""
+
     def __init__(self, seed: int, recall: Recall) -> None:
         self.seed = seed
         self.recall = recall
@@ -69,6 +72,7 @@ class Rehearsals:
 
         draw: Callable[[], float] = Random(f"{self.seed}/rehearsals/{self.made}").random
         disk = process.disk.after_power_cut()
+        Rehearsals.under_way = True
         try:
             node = Node(process.config, process.incarnation + 1, disk, draw, trace, process.parts)
             node.start(now_ns)
@@ -76,4 +80,6 @@ class Rehearsals:
             raise
         except (Exception, SystemExit):
             return True
+        finally:
+            Rehearsals.under_way = False
         return self.recall.would_forget(process.id, steps)
