@@ -758,11 +758,7 @@ def document(recorded: Recorded) -> str:
         "It is a score on known bugs, no forecast: strategies were widened with those that survived in view (the rule behind",
         "them, not the row), and few trials say little of a single row. Bugs without a row have no recorded figure. A forecast",
         "for bugs that nobody had in view: [unseen bugs](unseen-bugs.md).",
-        *(
-            []
-            if len(recorded.codes) < 2
-            else ["", f"The trials were run over {len(recorded.codes)} versions of the code."]
-        ),
+        *_measured_with(recorded.codes),
         "",
         "| id | bug | family | trials | killed | schedules: median | p95 | events: median | p95 | fired first | clients |",
         "|---|---|---|---:|---:|---:|---:|---:|---:|---|---:|",
@@ -779,6 +775,14 @@ def document(recorded: Recorded) -> str:
     lines += ["", "## Bugs that wait for a feature", "", "| id | bug | source | waits for |", "|---|---|---|---|"]
     lines += [f"| {one.id} | {one.about} | {one.source} | {one.waits_for} |" for one in WAITING]
     return "\n".join(lines) + "\n"
+
+
+def _measured_with(codes: Sequence[str]) -> list[str]:
+    """Nothing of a matrix that was recorded without it."""
+    if not any(codes):
+        return []
+    told = f"with the code of hash `{codes[0]}`" if len(codes) == 1 else f"over {len(codes)} versions of the code"
+    return ["", f"The trials were run {told} (`paxos_impl`, `nemesis` and `harness`; `harness.campaign.code_hash`)."]
 
 
 def _within(rows: Sequence[MatrixRow]) -> str:

@@ -7,6 +7,7 @@ For each mutant and strategy the mean of events to a kill is estimated from all 
 maximum-likelihood estimate of a memoryless search; trials that ended without a kill count in with their events). Where
 the Jepsen-style nemesis never killed, its events are taken as if the last of them had: a lower bound, and said so.
 The figure is the geometric mean of the ratios; its interval comes from a bootstrap over mutants and, within each, trials.
+With a single lower bound among the ratios both are lower bounds too: that they do not lie above 1 tells nothing then.
 """
 
 from __future__ import annotations
@@ -70,10 +71,11 @@ class PowerResult(msgspec.Struct, frozen=True):
 
     @property
     def exit_code(self) -> int:
-        """0: the interval lies above 1. 1: it does not. 3: nothing to compare."""
-        if not self.ratios:
-            return 3
-        return 0 if self.low > 1 else 1
+        """0: the interval lies above 1. 1: it does not. 3: nothing to compare, or it need not lie there, since it is a lower
+        bound."""
+        if self.ratios and self.low > 1:
+            return 0
+        return 3 if self.bounds or not self.ratios else 1
 
 
 def compare_all(trials: Sequence[Trial]) -> tuple[PowerResult, ...]:
@@ -87,7 +89,7 @@ def _most(usable: dict[str, dict[str, list[Trial]]], strategy: str) -> int:
 
 
 def exit_code(results: Sequence[PowerResult]) -> int:
-    """1: some interval does not lie above 1. 3: else, if there is nothing to compare somewhere. 0: it is as it should be."""
+    """1: some interval does not lie above 1. 3: else, if somewhere nobody can tell. 0: it is as it should be."""
     codes = {result.exit_code for result in results}
     return next((code for code in (1, 3) if code in codes), 0)
 
@@ -152,8 +154,10 @@ def table(result: PowerResult) -> str:
     planted = sum(not is_equivalent(find(name)) for name in names)
     measured = len(result.ratios) + len(result.left_out)
     trials = "one trial" if result.trials == 1 else f"{result.trials} trials"
+    at_least = "at least " if result.bounds else ""
     lines = [
-        f"Geometric mean of the ratios: {result.mean:.1f} (95 %: {result.low:.1f} to {result.high:.1f}) over "
+        f"Geometric mean of the ratios: {at_least}{_number(result.mean)} (95 %: {at_least}{_number(result.low)} to "
+        f"{_number(result.high)}) over "
         f"{len(result.ratios)} bugs; {result.bounds} ratios are lower bounds (the Jepsen-style nemesis never killed).",
         "",
         f"{measured} of {planted} planted bugs and pairs were measured, at least {trials} of each bug and side, of at most "
@@ -166,6 +170,14 @@ def table(result: PowerResult) -> str:
     for ratio in sorted(result.ratios, key=lambda one: -one.ratio):
         bound = "≥ " if ratio.at_least else ""
         lines.append(
-            f"| {ratio.mutant} | {ratio.portfolio_events:,.0f} | {bound}{ratio.rival_events:,.0f} | {bound}{ratio.ratio:,.1f} |"
+            f"| {ratio.mutant} | {ratio.portfolio_events:,.0f} | {bound}{ratio.rival_events:,.0f} | "
+            f"{bound}{_number(ratio.ratio)} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def _number(ratio: float) -> str:
+    """Below 1 two digits that tell something, wherever they stand: half a percent is not nothing."""
+    if not 0 < ratio < 1:
+        return f"{ratio:,.1f}"
+    return f"{ratio:.{1 - math.floor(math.log10(ratio))}f}"

@@ -487,9 +487,10 @@ def test_trials_tell_which_code_ran_them(tmp_path: Path) -> None:
     assert done.code == matrix.short_code() and len(done.code) == 12
     write_recorded(summarise([done, matrix.msgspec.structs.replace(done, base=1)]), path)
     assert read_recorded(path).codes == (done.code,)
-    assert "versions of the code" not in document(read_recorded(path))
+    assert f"were run with the code of hash `{done.code}`" in document(read_recorded(path))
     write_recorded(summarise([done, trial("A02")]), path)
     assert "over 2 versions of the code" in document(read_recorded(path))
+    assert "The trials were run" not in document(Recorded(1, ()))
 
 
 def test_the_document_tells_how_many_die_within_how_many_schedules() -> None:

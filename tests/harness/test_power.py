@@ -34,6 +34,18 @@ def test_a_rival_that_never_killed_gives_a_lower_bound() -> None:
     result = compare(trials, "jepsen", resamples=50)
     assert result.bounds == 1 and result.ratios[0].ratio == 50
     assert "| ≥ 5,000 | ≥ 50.0 |" in table(result)
+    assert "Geometric mean of the ratios: at least 50.0 (95 %: at least 50.0 to 50.0) over 1 bugs" in table(result)
+    assert result.exit_code == 0
+
+
+def test_a_lower_bound_below_one_tells_nothing() -> None:
+    trials = [trial("A02", "portfolio", 0, 10_000), trial("A02", "jepsen", 0, 73, killed=False)]
+    unknown = compare(trials, "jepsen", resamples=50)
+    assert unknown.exit_code == 3
+    assert "| 10,000 | ≥ 73 | ≥ 0.0073 |" in table(unknown) and "at least 0.0073 (95 %" in table(unknown)
+    known = compare([trials[0], trial("A02", "jepsen", 0, 8300)], "jepsen", resamples=50)
+    assert known.exit_code == 1 and "ratios: 0.83 (95 %: 0.83 to 0.83)" in table(known)
+    assert exit_code([unknown, known]) == 1
 
 
 def test_survivors_count_in_with_their_events() -> None:
