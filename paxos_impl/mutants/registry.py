@@ -27,7 +27,7 @@ import importlib.util
 import linecache
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
@@ -36,8 +36,6 @@ from paxos_impl.mutants.source import OWN, text_of
 from paxos_impl.parts import CORRECT, Parts
 
 DEPLOYMENTS = ("collapsed", "classic")
-BREAKS = "AVIDLXPR"
-"""What a bug may break, a letter each (``Mutant.breaks``)."""
 MARKED = "__mutants__"
 """Name in a module for all classes that were marked in it, also those whose name another one took."""
 FAMILIES = ("acceptor", "proposer", "learner", "election", "client", "storage", "transport", "snapshot")
@@ -95,16 +93,17 @@ def mutant(
     seen_in: str = "simulated, lockstep, free",
     difficulty: str = "medium",
     equivalent: str = "",
-    deployments: tuple[str, ...] = DEPLOYMENTS,
+    deployments: str | Sequence[str] = DEPLOYMENTS,
 ) -> Callable[[Class], Class]:
     """Mark a class as a planted bug. ``difficulty``: easy, medium, hard or deep, as measured."""
-    _must_be_sound(id_, breaks, deployments)
+    places = (deployments,) if isinstance(deployments, str) else tuple(deployments)
+    _must_be_sound(id_, places)
 
     def mark(class_: Class) -> Class:
         place = place_of(class_)
         _must_override(class_, place)
         made = Mutant(
-            id_, about, rule, paper, breaks, source, oracle, seen_in, difficulty, equivalent, deployments,
+            id_, about, rule, paper, breaks, source, oracle, seen_in, difficulty, equivalent, places,
             class_.__module__.rpartition(".")[2], ((place, class_),),
         )  # fmt: skip
         setattr(class_, "__mutant__", made)  # noqa: B010
@@ -116,18 +115,12 @@ def mutant(
     return mark
 
 
-def _must_be_sound(id_: str, breaks: str, deployments: tuple[str, ...]) -> None:
+def _must_be_sound(id_: str, deployments: tuple[str, ...]) -> None:
     """What other text is made of, and what is matched word by word, is refused here and not missed later."""
-    if not id_ or any(one in "+:," or one.isspace() for one in id_):
-        raise MutantError(f"the id {id_!r} is not one: write at least one character, no blank and none of + : ,")
-    if not set(breaks) <= set(BREAKS):
-        raise MutantError(
-            f"{id_}: breaks={breaks!r} is not made of {BREAKS}; docs/mutants.md says what each letter means"
-        )
-    if not isinstance(deployments, tuple) or not deployments or not set(deployments) <= set(DEPLOYMENTS):
-        raise MutantError(
-            f'{id_}: deployments={deployments!r} is no tuple of "collapsed" and "classic"; write ("classic",)'
-        )
+    if not id_ or any(one in "+:," for one in id_):
+        raise MutantError(f"the id {id_!r} is not one: write at least one character, and none of + : ,")
+    if not deployments or not set(deployments) <= set(DEPLOYMENTS):
+        raise MutantError(f"{id_}: deployments={deployments!r} is not made of {' and '.join(map(repr, DEPLOYMENTS))}")
 
 
 def place_of(class_: type) -> str:

@@ -129,15 +129,10 @@ FIRST = (
         (HEAD + FIRST + "One = 3\n", "X1: its class One is replaced by a later One"),
         (
             HEAD + FIRST.replace('="A"', '="A", deployments=("foo",)'),
-            r"line 3: X1: deployments=\('foo',\) is no tuple of",
+            r"line 3: X1: deployments=\('foo',\) is not made of",
         ),
-        (HEAD + FIRST.replace('="A"', '="A", deployments=("classic")'), "X1: deployments='classic' is no tuple of"),
-        (HEAD + FIRST.replace('="A"', '="A", deployments=()'), r"X1: deployments=\(\) is no tuple of"),
-        (HEAD + FIRST.replace('="A"', '="AQ"'), "X1: breaks='AQ' is not made of AVIDLXPR"),
-        *(
-            (HEAD + FIRST.replace("X1", id_), f"line 3: the id '{re.escape(id_)}'")
-            for id_ in ("", "A+B", "a:b", "A,B", "A 1")
-        ),
+        (HEAD + FIRST.replace('="A"', '="A", deployments=()'), r"X1: deployments=\(\) is not made of"),
+        *((HEAD + FIRST.replace("X1", id_), f"line 3: the id '{re.escape(id_)}'") for id_ in ("", "A+B", "a:b", "A,B")),
         (HEAD + "\n\nfoo\n", "line 5 cannot be loaded: NameError"),
         (HEAD + "def f():\n    return foo\nf()\n", "line 4 cannot be loaded: NameError"),
         (HEAD + "from json import loads\nloads('')\n", "line 4 cannot be loaded: JSONDecodeError"),
