@@ -60,7 +60,8 @@ def _handed_on(plan: Plan, draw: Draw, turn: list[str], last_ns: int) -> list[Fa
     before_ns = back_ns + spread(draw, unit(plan), 0.0, between(draw, 1, 2))
     gone_ns = max(0, plan.duration_ns - before_ns)
     away_ns = max(0, plan.duration_ns - last_ns)
+    length_ns = max(1, plan.duration_ns - back_ns - away_ns)  # a very short plan has no room for all of it
     return [
-        Fault("partition", f"agent:{turn[0]}", at_ns=away_ns, duration_ns=plan.duration_ns - back_ns - away_ns),
+        Fault("partition", f"agent:{turn[0]}", at_ns=away_ns, duration_ns=length_ns),
         Fault(kind, f"agent:{turn[-1]}", at_ns=gone_ns, duration_ns=-1),
     ]
