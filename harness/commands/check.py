@@ -109,10 +109,11 @@ def _check_stream(path: Path, as_json: bool, options: dict[str, Any]) -> int:
             else:
                 with path.open("rb") as source:
                     shutil.copyfileobj(source, target)
-        return _check_file(kept, as_json, options)
+        return _check_file(kept, as_json, options, "standard input" if str(path) == "-" else str(path))
 
 
-def _check_file(path: Path, as_json: bool, options: dict[str, Any]) -> int:
+def _check_file(path: Path, as_json: bool, options: dict[str, Any], name: str = "") -> int:
+    """``name``: what the user knows the file by, if it is not its path."""
     import msgspec
 
     from harness.checkers.formats.files import check_file
@@ -124,9 +125,9 @@ def _check_file(path: Path, as_json: bool, options: dict[str, Any]) -> int:
     try:
         result = check_file(path, init=init, **options, **({} if steps is None else {"steps": steps}))
     except ValueError as error:
-        raise UserError(str(error)) from error
+        raise UserError(str(error).replace(str(path), name or str(path))) from error
     except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
+        raise UserError(f"cannot read {name or path}: {error.strerror}") from error
     code = EXIT_CODES[result.verdict]
     if as_json:
         emit({"verdict": result.verdict, "exit_code": code, "run_directory": None} | msgspec.to_builtins(result))

@@ -801,6 +801,12 @@ def test_a_closed_standard_input_is_the_users_mistake() -> None:
     assert "the standard input is closed" in ended.stderr
 
 
+def test_a_bad_history_from_a_pipe_is_called_what_the_user_knows_it_by() -> None:
+    ended = subprocess.run([*TORTURE, "check", "-"], input="garbage", capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("torture: standard input, line 1: expected a history")
+
+
 @pytest.mark.parametrize("answer", [3, 4])
 def test_a_history_may_come_through_a_pipe(answer: int) -> None:
     log = "".join(
