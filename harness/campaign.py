@@ -183,7 +183,7 @@ def run_alone(
         raise
     except BrokenExecutor:
         return _lost(task, "the process that ran this schedule died")
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return _lost(task, f"{type(error).__name__}: {error}")
     finally:
         executor.shutdown()

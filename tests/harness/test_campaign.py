@@ -34,6 +34,7 @@ from paxos_impl.mutants.registry import find, hash_of
 PLANTED = """
 import os, random, signal
 from paxos_impl.acceptor import Acceptor
+from paxos_impl.client import ClientSession
 from paxos_impl.replica import Replica
 from paxos_impl.mutants.registry import mutant
 
@@ -47,6 +48,16 @@ class Hangs(Acceptor):
     def make_promise(self, ballot):
         while True:
             pass
+
+@mutant("EXITS", "a client leaves by the back door", rule="-", breaks="P")
+class Exits(ClientSession):
+    def on_reply(self, *args, **options):
+        raise SystemExit(5)
+
+@mutant("UNMADE", "no client can be made", rule="-", breaks="P")
+class Unmade(ClientSession):
+    def __init__(self, *args, **options):
+        raise SystemExit(5)
 
 @mutant("RAISES", "the schedule cannot be run", rule="-", breaks="P")
 class Raises(Replica):
@@ -186,6 +197,21 @@ def test_a_schedule_that_cannot_be_run_is_a_finding(tmp_path: Path, planted: Cal
     (cluster,) = result.clusters
     assert (cluster.rule, cluster.count) == ("harness/worker", 1)
     assert cluster.first.sentence == "SystemError: cannot tell"
+
+
+@pytest.mark.parametrize(
+    ("bug", "rule", "sentence"),
+    [
+        ("EXITS", "crash/SystemExit", "a client's session raised SystemExit: 5"),
+        ("UNMADE", "harness/worker", "SystemExit: 5"),
+    ],
+)
+def test_an_exit_of_the_tested_code_ends_its_schedule_and_not_the_campaign(
+    tmp_path: Path, planted: Callable[[str], Plant], bug: str, rule: str, sentence: str
+) -> None:
+    result = run_campaign(iter([small(0), small(1, planted(bug))]), store=tmp_path, jobs=1)
+    (cluster,) = result.clusters
+    assert (cluster.rule, cluster.first.sentence, result.exit_code) == (rule, sentence, 1)
 
 
 def test_two_digests_of_one_plan_break_the_harness(tmp_path: Path, planted: Callable[[str], Plant]) -> None:

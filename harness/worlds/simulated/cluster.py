@@ -470,7 +470,7 @@ class SimulatedCluster:
         try:
             event(*arguments)
             self._after_clients()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if isinstance(error, HarnessFault):
                 raise
             self._clients_up = False
