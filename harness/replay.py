@@ -74,7 +74,7 @@ def replay_plan(
         raise UserError(f"--tries {tries}: at least one try is needed")
     recorded_rule, recorded_digest = (None, None) if run is None else recorded(run)
     once = runner(world)
-    if world == "simulated" and recorded_rule is not None and recorded_rule.startswith("harness/"):
+    if world == "simulated" and _may_end_the_process(plan, recorded_rule):
         once = in_worker
     results: list[Try] = []
     for _ in range(tries):
@@ -90,6 +90,13 @@ def replay_plan(
         sum(as_recorded(one, recorded_rule) for one in results),
         world == "free" or len({one.digest for one in results}) == 1,
     )
+
+
+def _may_end_the_process(plan: Plan, rule: str | None) -> bool:
+    """Whether it is recorded that a worker died or hung over the plan; or nothing is, of a planted bug of the user's own."""
+    if rule is None:
+        return plan.mutant is not None and ":" in plan.mutant.id
+    return rule.startswith("harness/")
 
 
 def as_recorded(one: Try, rule: str | None) -> bool:
@@ -143,7 +150,9 @@ def free(plan: Plan) -> Try:
 def in_worker(plan: Plan) -> Try:
     """In a process of its own, for a plan over which a worker died or hung."""
     from harness.campaign import Task, run_alone
+    from harness.cluster_setup import make_parts
 
+    make_parts(plan)  # that its planted bug cannot be found is no finding
     row = run_alone(Task(plan.strategy, plan.seed, plan=plan))
     return Try(row.rule, row.sentence, row.digest, (row.rule,) if row.rule else ())
 

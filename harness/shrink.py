@@ -3,6 +3,7 @@
 Rules
 * A candidate counts only if the first rule it breaks is the *same* as the plan broke to begin with.
 * With a planted bug, every accepted plan must also *pass on the unmodified code*, else it would show something else.
+* A candidate that hangs, or that cannot be run, breaks no rule; a plan that does so to begin with is refused.
 * It ends when no fault can be left out any more. The other moves are tried in rounds, at most ``ROUNDS``.
 
 Order: what comes after the violation is cut off; *leaps* keep only the latest few faults; a plan that still has many is
@@ -21,6 +22,8 @@ from typing import Any
 
 import msgspec
 
+from harness.errors import HarnessFault, UserError
+from harness.time_limit import Hang, time_limit
 from harness.worlds.simulated.world import SimulatedWorld
 from nemesis.describe import describe
 from nemesis.draws import Draw, below, between, choice, sample, stream
@@ -28,6 +31,7 @@ from nemesis.faults import ALL_CLIENTS, Fault
 from nemesis.plan import MILLISECOND, Plan, encode_plan, members
 from nemesis.port import Evidence
 from nemesis.triggers import FORESEEN, WATCHABLE, ordinal, parse_trigger
+from paxos_impl.mutants.registry import MutantError
 from paxos_impl.parts import CORRECT
 
 replace = msgspec.structs.replace
@@ -51,6 +55,11 @@ ROUNDS = 2
 """Each smaller plan is another run, in which something else can be simplified: a third round gains hardly anything, and
 with more than a few faults even the second one costs more than it gains."""
 SHORT_NS = 2 * MILLISECOND
+HANG_S = 60.0
+"""What the first replay may take in real time."""
+CANDIDATE_S = 5.0
+"""What each of the others may take at least; more if the first one took long (``CANDIDATE_TIMES``), for it ended early."""
+CANDIDATE_TIMES = 20
 
 
 class ShrinkResult(msgspec.Struct, frozen=True):
@@ -127,13 +136,17 @@ class Shrinker:
         self.replays = 0
         self.rule = ""
         self.last = Attempt("", "", 0, 0, 0, {})
+        self._limit_s = HANG_S
         self._tried: set[bytes] = set()
 
     def shrink(self) -> ShrinkResult:
+        """Raises UserError if the plan cannot be run to an end."""
         began_s = time.monotonic()
         before = len(self.plan.faults)
         self.last = self._attempt(self.plan)
+        self._limit_s = min(HANG_S, CANDIDATE_S + CANDIDATE_TIMES * (time.monotonic() - began_s))
         self.rule = self.last.rule
+        must_be_runnable(self.rule, self.last.sentence)
         if not self.rule:
             return ShrinkResult(self.plan, None, "", before, before, self.replays, 0.0, False, ())
         minimal = True
@@ -181,8 +194,18 @@ class Shrinker:
 
     def _attempt(self, plan: Plan, *, clean: bool = False) -> Attempt:
         self._count_replay()
-        world = _Observed(plan, parts=CORRECT if clean else None)
-        run = world.run()
+        try:
+            with time_limit(self._limit_s):
+                world = _Observed(plan, parts=CORRECT if clean else None)
+                run = world.run()
+        except Hang:
+            return _not_run("harness/hang", f"the schedule did not end within {self._limit_s:g} s of real time")
+        except (HarnessFault, MutantError):
+            raise
+        except (Exception, SystemExit) as error:
+            if clean or plan.mutant is None:
+                raise
+            return _not_run("harness/raised", f"{type(error).__name__}: {error}")
         first = run.violations[0] if run.violations else None
         return Attempt(
             first.rule if first else "",
@@ -468,7 +491,11 @@ class Shrinker:
     def _events(self) -> list[tuple[int, str, str]]:
         """(time, kind, agent) of everything a trigger could name, in order."""
         self._count_replay()
-        run = SimulatedWorld(self.plan, record=True, stop_at_first=True).run()
+        try:
+            with time_limit(self._limit_s):
+                run = SimulatedWorld(self.plan, record=True, stop_at_first=True).run()
+        except Hang:
+            return []
         assert run.recording is not None
         events = [
             (row.time_ns, row.kind, agent)
@@ -477,6 +504,19 @@ class Shrinker:
             if row.kind in WATCHABLE
         ]
         return sorted(events, key=lambda event: event[0])
+
+
+def must_be_runnable(rule: str, sentence: str) -> None:
+    """Raises UserError if that is what became of a plan which could not be run to an end: it has no rule to be kept."""
+    if rule.startswith("harness/"):
+        raise UserError(
+            f"{rule}: {sentence}; what cannot be run to an end cannot be shrunk: `torture replay` repeats it, in a process "
+            "of its own"
+        )
+
+
+def _not_run(rule: str, sentence: str) -> Attempt:
+    return Attempt(rule, sentence, 0, 0, 0, {})
 
 
 def _telling(before: list[tuple[int, str, str]]) -> list[str]:

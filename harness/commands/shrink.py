@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
 from harness.commands.options import emit, json_option, mutant_option, plant_of
 from harness.errors import UserError
+
+if TYPE_CHECKING:
+    from nemesis.plan import Plan
 
 
 @click.command()
@@ -30,13 +34,14 @@ def command(path: Path, budget: int, out: Path | None, mutant: str | None, as_js
     from harness.store import load_plan_or_run
 
     plan, run = load_plan_or_run(path)
+    if mutant is not None:
+        plan = msgspec.structs.replace(plan, mutant=plant_of(mutant))
+    _must_be_runnable(plan, run if mutant is None else None)
     directory = out or run or path.parent
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"cannot create {directory}: {error.strerror}; name another place with --out") from error
-    if mutant is not None:
-        plan = msgspec.structs.replace(plan, mutant=plant_of(mutant))
 
     def show(smaller: object, replays: int) -> None:
         faults = len(getattr(smaller, "faults", ()))
@@ -89,3 +94,18 @@ def command(path: Path, budget: int, out: Path | None, mutant: str | None, as_js
         click.echo(f"warning: {warning}", err=True)
     click.echo(f"plan    {plan_path}\ntest    {test_path}\nreport  {shrunk_run / 'report.html'}")
     return result.exit_code
+
+
+def _must_be_runnable(plan: Plan, run: Path | None) -> None:
+    """Candidates are run in this process, which must not end with one of them: what is recorded not to have ended is refused,
+    and a planted bug of the user's own, which may do anything, is tried in another process first. Raises UserError."""
+    from harness.replay import in_worker
+    from harness.shrink import must_be_runnable
+    from harness.store import read_environment
+
+    if run is not None:
+        facts = read_environment(run)
+        must_be_runnable(str(facts.get("rule", "")), str(facts.get("sentence", "")))
+    if plan.mutant is not None and ":" in plan.mutant.id:
+        tried = in_worker(plan)
+        must_be_runnable(tried.rule, tried.sentence)

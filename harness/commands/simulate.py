@@ -237,6 +237,7 @@ def _print(result: CampaignResult) -> None:
     for one in itertools.islice(result.clusters, 10):
         click.echo(f"  {one.count:5} × {one.rule}")
         click.echo(f"          first: seed {one.first.seed}, {one.first.strategy}: {one.first.sentence}")
-        click.echo(f"          torture shrink {one.directory}")
+        verb = "replay" if one.rule.startswith("harness/") else "shrink"
+        click.echo(f"          torture {verb} {one.directory}")
     click.echo(f"run        {result.directory}")
     click.echo(f"report     {Path(result.directory, 'report.html')}")

@@ -355,6 +355,32 @@ def test_a_planted_bug_of_a_file_works_everywhere(call: Call, tmp_path: Path, go
     assert "not the one the plan was made with" in changed.err
 
 
+@pytest.mark.parametrize(
+    ("ends", "told"),
+    [
+        ("import os; os._exit(77)", "harness/worker: the process that ran this schedule died"),
+        ("raise SystemError('boom')", "harness/worker: SystemError: boom"),
+        ("while True: pass", "harness/hang: the schedule did not end within 1 s of real time"),
+    ],
+)
+def test_what_cannot_be_run_to_an_end_is_to_be_replayed_and_not_shrunk(
+    call: Call, tmp_path: Path, ends: str, told: str
+) -> None:
+    unmade = BUGS.replace("proposer", "client").replace("Proposer", "ClientSession")
+    (tmp_path / "bugs.py").write_text(unmade.replace("is_quorum", "__init__").replace("return True", ends))
+    campaign = call("simulate", "--runs", 1, "--jobs", 1, "--hang", "1s", "--mutant", "bugs.py:MINE")
+    kept = campaign.out.partition("torture replay ")[2].split()[0]
+    assert campaign.code == 1 and "torture shrink" not in campaign.out
+    paths = [kept] if "hang" in told else [kept, f"{kept}/plan.json"]
+    for path in paths:
+        ended = call("shrink", path)
+        assert (ended.code, ended.out) == (2, "")
+        assert f"{told}; what cannot be run" in ended.err and "Traceback" not in ended.err
+    for path in paths if "hang" not in told else []:
+        again = call("replay", path)
+        assert again.code == int(path != kept) and told in again.out
+
+
 def test_what_a_full_disk_kept_out_of_the_record_is_told_all_the_same(
     call: Call, good: Path, failed_run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -9,9 +9,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness.shrink import Attempt, Shrinker, ShrinkResult, _telling, shrink
+from harness.errors import UserError
+from harness.shrink import Attempt, Shrinker, ShrinkResult, _Observed, _telling, shrink
 from harness.shrunk import regression_test, write_shrunk
-from harness.worlds.simulated.world import simulate
+from harness.time_limit import Hang
+from harness.worlds.simulated.world import SimulatedRun, simulate
 from nemesis.faults import Fault
 from nemesis.plan import MILLISECOND, Cluster, Plan, Plant, Workload, load_plan
 from paxos_impl.mutants.registry import find, hash_of
@@ -93,6 +95,24 @@ def test_what_also_breaks_the_unmodified_code_is_not_accepted(monkeypatch: pytes
 
     monkeypatch.setattr(Shrinker, "_attempt", unlucky)
     assert shrink(plan).faults_after == 2
+
+
+@pytest.mark.parametrize("ends", [Hang(), ValueError("boom"), SystemExit(5)])
+def test_a_candidate_that_does_not_run_to_its_end_is_not_accepted(
+    monkeypatch: pytest.MonkeyPatch, ends: BaseException
+) -> None:
+    plan = plan_of(*FORGETS[5:], mutant="A02", final_power_cut=False)
+    run = _Observed.run
+
+    def unlucky(self: _Observed) -> SimulatedRun:
+        if len(self.plan.faults) < 2:
+            raise ends
+        return run(self)
+
+    monkeypatch.setattr(_Observed, "run", unlucky)
+    assert shrink(plan).faults_after == 2
+    with pytest.raises(UserError, match=r"^harness/(hang|raised): .* cannot be shrunk: `torture replay` repeats it"):
+        shrink(plan_of(mutant="A02"))
 
 
 MUTE = """
