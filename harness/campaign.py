@@ -8,7 +8,7 @@ Rules
 * What ran elsewhere must be this code: a batch carries the hash of ours, and a worker with another one refuses it. Planted
   bugs travel by id and hash, those of a file of one's own also by their text.
 * One run in a hundred is run twice, in different workers. If their digests differ the harness is broken: exit code 70,
-  naming the first event that differs.
+  naming the first event that differs. (With a planted bug of the user's own that bug draws on its own: exit code 2.)
 """
 
 from __future__ import annotations
@@ -208,6 +208,15 @@ def notes_of(plan: Plan) -> list[Any]:
     world.run()
     assert world.notes is not None
     return world.notes
+
+
+def must_be_steady(plan: Plan) -> None:
+    """Two runs of this plan differed. Raises UserError if that is the doing of a planted bug of the user's own."""
+    if plan.mutant is not None and ":" in plan.mutant.id:
+        raise UserError(
+            f"{plan.mutant.id} does not behave the same twice (strategy {plan.strategy}, seed {plan.seed}): draw by "
+            "self.context.draw() (a client by self._draw()), read no clock, and keep no state in the class or the module"
+        )
 
 
 def first_difference(one: list[Any], other: list[Any]) -> str:
@@ -442,10 +451,12 @@ class _Campaign:
         self._rows.write(row)
 
     def _compare(self, task: Task, digest: str, future: Future[list[RunRow]]) -> None:
-        again = future.result()[0].digest
+        rows = self._one_by_one([task]) if future.exception() is not None else future.result()
+        again = rows[0].digest
         self.state.reruns += 1
         if again != digest:
             plan = task.make_plan()
+            must_be_steady(plan)
             where = first_difference(notes_of(plan), notes_of(plan))
             raise HarnessFault(
                 f"strategy {task.strategy} seed {task.seed} gave digest {digest} and then {again}: the simulator is not "

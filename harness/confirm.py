@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from harness.campaign import Task, first_difference, notes_of
+from harness.campaign import Task, first_difference, must_be_steady, notes_of
 from harness.errors import HarnessFault
 from harness.replay import lockstep, simulated
 
@@ -29,6 +29,8 @@ def confirm_in_lockstep(
         plan = task.make_plan()
         here, there = simulated(plan), lockstep(plan)
         if here != there:
+            if simulated(plan) != here:
+                must_be_steady(plan)
             raise HarnessFault(
                 f"strategy {task.strategy} seed {task.seed}: digest {here.digest} in the simulator, {there.digest} in "
                 f"lockstep; {first_difference(notes_of(plan), _lockstep_notes(task))}"

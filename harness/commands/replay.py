@@ -24,6 +24,7 @@ from harness.commands.options import Choice, emit, json_option, mutant_option, p
 @json_option
 def command(path: Path, world: str, tries: int, mutant: str | None, as_json: bool) -> int:
     """Run the plan, or the plan of a run directory, again, and say how many tries reproduced what was recorded."""
+    from harness.campaign import must_be_steady
     from harness.replay import replay_plan
     from harness.store import load_plan_or_run
 
@@ -31,6 +32,8 @@ def command(path: Path, world: str, tries: int, mutant: str | None, as_json: boo
     if mutant is not None:
         plan, run = msgspec.structs.replace(plan, mutant=plant_of(mutant)), None
     result = replay_plan(plan, name=str(path), run=run, world=world, tries=tries)
+    if not result.deterministic:
+        must_be_steady(plan)
     first = result.tries[0]
     verdict = "FAIL" if any(one.rule for one in result.tries) else "PASS"
     if as_json:

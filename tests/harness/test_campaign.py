@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,9 +24,10 @@ from harness.campaign import (
     run_task,
     seeds,
 )
-from harness.errors import HarnessFault
+from harness.errors import HarnessFault, UserError
 from harness.results import Verdict, read_results
 from harness.store import read_environment
+from harness.worlds.simulated.network import SimulatedNetwork
 from nemesis.faults import Fault
 from nemesis.plan import MILLISECOND, Plan, Plant, Workload, load_plan
 from nemesis.strategies.frame import Frame
@@ -214,9 +216,19 @@ def test_an_exit_of_the_tested_code_ends_its_schedule_and_not_the_campaign(
     assert (cluster.rule, cluster.first.sentence, result.exit_code) == (rule, sentence, 1)
 
 
-def test_two_digests_of_one_plan_break_the_harness(tmp_path: Path, planted: Callable[[str], Plant]) -> None:
+def test_two_digests_of_one_plan_break_the_harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SimulatedNetwork, "_new_stream", lambda *_: random.SystemRandom().random)
     with pytest.raises(
         HarnessFault, match=r"seed 5 gave digest \w+ and then \w+: .*not deterministic; (event \d+|one run)"
+    ):
+        run_campaign(iter([small(5)]), store=tmp_path, jobs=1)
+
+
+def test_two_digests_under_a_bug_of_the_users_own_are_his_mistake(
+    tmp_path: Path, planted: Callable[[str], Plant]
+) -> None:
+    with pytest.raises(
+        UserError, match=r":RANDOM does not behave the same twice \(strategy small, seed 5\): draw by self"
     ):
         run_campaign(iter([small(5, planted("RANDOM"))]), store=tmp_path, jobs=1)
 

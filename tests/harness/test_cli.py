@@ -395,6 +395,16 @@ def test_what_a_full_disk_kept_out_of_the_record_is_told_all_the_same(
         assert "could not write its record; free space" in ended.out
 
 
+def test_a_planted_bug_of_the_users_own_that_draws_by_itself_is_his_mistake(
+    call: Call, tmp_path: Path, good: Path
+) -> None:
+    chance = BUGS.replace("return True", "import random; return random.random() < 0.7 and super().is_quorum(*args)")
+    (tmp_path / "bugs.py").write_text(chance)
+    ended = call("replay", good, "--mutant", "bugs.py:MINE", "--tries", 3)
+    assert (ended.code, ended.out) == (2, "")
+    assert "bugs.py:MINE does not behave the same twice" in ended.err
+
+
 def test_replay_of_a_plan(call: Call, good: Path, bad: Path) -> None:
     ended = call("replay", good, "--tries", 2, "--json")
     told = ended.json
