@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import difflib
 import math
+import os
 import re
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +21,9 @@ from harness.errors import UserError
 LOAD_S = 10.0
 JOBS_MAX = 1024
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+_kept: int | None = None
+"""A descriptor of standard output, while nothing but a JSON object may go there."""
 
 _UNITS = {"ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000, "h": 3_600_000_000_000, "": 1_000_000_000}
 
@@ -94,9 +99,42 @@ def strategy_names() -> list[str]:
 
 
 def json_option(function: Function) -> Function:
-    return click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output, nothing else.")(
-        function
-    )
+    return click.option(
+        "--json",
+        "as_json",
+        is_flag=True,
+        callback=_nothing_else,
+        help="One JSON object on standard output, nothing else.",
+    )(function)
+
+
+def _nothing_else(context: click.Context, parameter: click.Parameter, asked: bool) -> bool:
+    if asked and sys.stdout is not None and sys.stdout is sys.__stdout__:  # else there is no descriptor behind it
+        context.with_resource(_standard_output_kept())
+    return asked
+
+
+@contextlib.contextmanager
+def _standard_output_kept() -> Iterator[None]:
+    """While on, what anybody prints (tested code, also in another process) goes to standard error; ``emit`` alone writes to
+    standard output."""
+    global _kept
+    out = sys.stdout.fileno()
+    sys.stdout.flush()
+    _kept = os.dup(out)
+    try:
+        if sys.stderr is None:
+            with Path(os.devnull).open("wb") as nowhere:
+                os.dup2(nowhere.fileno(), out)
+        else:
+            os.dup2(sys.stderr.fileno(), out)
+        yield
+    finally:
+        kept, _kept = _kept, None
+        with contextlib.suppress(OSError):  # standard error may be full, or nobody reads it: the object was told
+            sys.stdout.flush()
+        os.dup2(kept, out)
+        os.close(kept)
 
 
 def store_option(function: Function) -> Function:
@@ -180,4 +218,8 @@ def loading(what: str) -> Iterator[None]:
 
 def emit(data: Any) -> None:
     """One JSON object on standard output."""
-    click.echo(msgspec.json.encode(data).decode())
+    line = msgspec.json.encode(data) + b"\n"
+    if _kept is None:
+        click.echo(line.decode(), nl=False)
+    while _kept is not None and line:
+        line = line[os.write(_kept, line) :]

@@ -796,6 +796,25 @@ def test_a_reader_that_goes_away_is_no_fault_of_the_harness_and_no_violation(arg
     assert (ended.returncode, ended.stderr) == (141, "")
 
 
+def test_what_the_tested_code_prints_does_not_mix_with_json(tmp_path: Path) -> None:
+    talks = "print('talk'); __import__('os').system('echo shell'); return True"
+    (tmp_path / "bugs.py").write_text("print('loaded')\n" + BUGS.replace("return True", talks))
+    (tmp_path / "plan.json").write_bytes(encode_plan(small()))
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    for words in (["simulate", "--runs", "1", "--jobs", "1"], ["replay", "plan.json"], ["replay", "nothing.json"]):
+        ended = subprocess.run(
+            [*TORTURE, *words, "--mutant", "bugs.py:MINE", "--json"],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        told = Ended(ended.returncode, ended.stdout, ended.stderr)
+        assert told.json["exit_code"] == told.code == (2 if "nothing.json" in words else 1)
+        assert told.code == 2 or {"loaded", "talk", "shell"} <= set(told.err.split("\n"))
+
+
 @pytest.mark.parametrize(("value", "coloured"), [("1", False), ("", True)])
 def test_no_color_is_obeyed(value: str, coloured: bool, tmp_path: Path) -> None:
     """https://no-color.org: any value but none."""
