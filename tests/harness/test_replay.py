@@ -135,9 +135,10 @@ def test_a_schedule_over_which_a_worker_died_is_replayed_in_a_process_of_its_own
     name = f"{bugs}:DIES"
     plan = msgspec.structs.replace(plan_of(), mutant=Plant(name, hash_of(find(name))))
     campaign = run_campaign(iter([Task("", 1, plan=plan)]), store=tmp_path, jobs=1)
-    result = replay(Path(campaign.clusters[0].directory))
-    assert result.recorded_rule == "harness/worker"
-    assert (result.exit_code, result.reproduced) == (0, 1)
+    for world in ("simulated", "lockstep"):
+        result = replay(Path(campaign.clusters[0].directory), world=world)
+        assert result.recorded_rule == "harness/worker"
+        assert (result.exit_code, result.reproduced) == (0, 1)
 
 
 def test_a_run_on_free_processes_is_compared_by_its_results(tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ class LockstepAgent:
             error = None
             try:
                 self._carry_out(order)
-            except Exception as raised:
+            except (Exception, SystemExit) as raised:
                 error = (type(raised).__name__, str(raised))
             self._answer(done=True, error=error)
 

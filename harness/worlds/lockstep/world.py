@@ -29,7 +29,7 @@ from nemesis.plan import Plan
 from paxos_impl.agent import Config, ProtocolViolation
 from paxos_impl.log import LogCorrupted, StorageFault
 from paxos_impl.messages import AnyMessage
-from paxos_impl.parts import Parts
+from paxos_impl.parts import CORRECT, Parts
 from paxos_impl.process.mailbox import SeqQueue
 
 
@@ -228,7 +228,20 @@ class LockstepProcess(SimulatedProcess):
             self.link.put(encode(order))
             return decode_answer(self.link.get())
         except (EOFError, OSError) as error:
+            if self.parts is not CORRECT:
+                raise self._ended_by_itself() from error
             raise HarnessFault(f"the process of {self.name} ended although nobody killed it") from error
+
+    def _ended_by_itself(self) -> Exception:
+        """With a bug planted it is the bug that ended the process. What it last did to its files, of which nobody was told, is
+        undone."""
+        os.kill(self.pid, signal.SIGKILL)  # nothing, if it has ended; else it has only let go of the link
+        found = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+        assert found is not None
+        self.kill()
+        self.lockstep_disk.write_through()
+        how = "exit code" if found.si_code == os.CLD_EXITED else "signal"
+        return _as_raised("exit", f"its process ended by itself, {how} {found.si_status}")
 
 
 class LockstepWorld(SimulatedWorld):

@@ -179,6 +179,30 @@ def test_a_process_that_ends_by_itself_is_a_fault_of_the_harness(tmp_path: Path)
         world.run()
 
 
+@pytest.mark.parametrize(
+    ("ends", "rule", "told"),
+    [
+        ("os._exit(77)", "crash/exit", "its process ended by itself, exit code 77"),
+        ("os.kill(os.getpid(), 9)", "crash/exit", "its process ended by itself, signal 9"),
+        ("raise SystemExit(5)", "crash/SystemExit", "SystemExit: 5"),
+    ],
+)
+def test_a_process_that_a_planted_bug_ends_is_a_crash(tmp_path: Path, ends: str, rule: str, told: str) -> None:
+    (tmp_path / "bugs.py").write_text(
+        "import os\n"
+        "from paxos_impl.acceptor import Acceptor\n"
+        "from paxos_impl.mutants.registry import mutant\n"
+        "@mutant('ENDS', 'the process ends', rule='-', breaks='P')\n"
+        "class Ends(Acceptor):\n"
+        "    def log_vote(self, *args, **options):\n"
+        "        super().log_vote(*args, **options)\n"
+        f"        {ends}\n"
+    )
+    name = f"{tmp_path}/bugs.py:ENDS"
+    run = run_in_lockstep(plan_of(mutant=Plant(name, hash_of(find(name)))))
+    assert run.violations[0].rule == rule and told in run.violations[0].sentence
+
+
 def test_its_directory_is_removed_also_after_an_error(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(self: LockstepWorld) -> None:
         assert list(memory.iterdir())
