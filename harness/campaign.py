@@ -40,7 +40,6 @@ from nemesis.faults import target_class
 from nemesis.plan import Plan
 from nemesis.strategies import generate
 from nemesis.strategies.frame import Frame
-from paxos_impl.mutants.registry import carry
 
 BATCH = 2
 """Schedules a worker runs before it reports: with more, workers stand idle at the end while the last one finishes its batch."""
@@ -152,25 +151,20 @@ def run_task(task: Task, hang_s: float = HANG_S) -> RunRow:
     )
 
 
-def run_batch(
-    tasks: list[Task], hang_s: float = HANG_S, texts: dict[str, str] | None = None, code: str = ""
-) -> list[RunRow]:
-    """What a worker does. ``texts``: files of planted bugs that travelled here, by the path they are named with; ``code``: the
-    hash that our own code must have (empty: any). Raises HarnessFault if it has another one."""
+def run_batch(tasks: list[Task], hang_s: float = HANG_S, code: str = "") -> list[RunRow]:
+    """What a worker does. ``code``: the hash that our own code must have (empty: any). Raises HarnessFault if it has another
+    one."""
     if code and code != code_hash():
         raise HarnessFault(
             f"a worker in {Path(__file__).parent.parent} runs other code than this machine (hash {code_hash()[:12]}, not "
             f"{code[:12]}); install the same version there"
         )
-    for path, text in (texts or {}).items():
-        carry(path, text)
     return [run_task(task, hang_s) for task in tasks]
 
 
 def run_alone(
     task: Task,
     hang_s: float = HANG_S,
-    texts: dict[str, str] | None = None,
     code: str = "",
     *,
     make: Callable[[], Executor] | None = None,
@@ -178,7 +172,7 @@ def run_alone(
     """Run one schedule in an executor of its own (by default a process); that it dies or cannot be run becomes a row too."""
     executor = local_executor(1) if make is None else make()
     try:
-        return executor.submit(run_batch, [task], hang_s, texts, code).result()[0]
+        return executor.submit(run_batch, [task], hang_s, code).result()[0]
     except HarnessFault:
         raise
     except BrokenExecutor:
@@ -282,7 +276,6 @@ def run_campaign(
     jobs: int = 2,
     seconds: float | None = None,
     hang_s: float = HANG_S,
-    texts: dict[str, str] | None = None,
     make_executor: Callable[[], Executor] | None = None,
     progress: Progress | None = None,
 ) -> CampaignResult:
@@ -297,7 +290,7 @@ def run_campaign(
     except OSError as error:
         raise UserError(f"cannot write to {directory}: {error.strerror}; choose another place with --store") from error
     make = make_executor or (lambda: local_executor(jobs))
-    campaign = _Campaign(tasks, rows, make, jobs, seconds, hang_s, texts or {}, progress)
+    campaign = _Campaign(tasks, rows, make, jobs, seconds, hang_s, progress)
     try:
         campaign.run()
     finally:
@@ -358,7 +351,6 @@ class _Campaign:
         jobs: int,
         seconds: float | None,
         hang_s: float,
-        texts: dict[str, str],
         progress: Progress | None,
     ) -> None:
         self.state = CampaignState()
@@ -368,7 +360,7 @@ class _Campaign:
         self._make = make
         self._jobs = jobs
         self._seconds = seconds
-        self._how = (hang_s, texts, code_hash())
+        self._how = (hang_s, code_hash())
         self._progress = progress
         self._exhausted = False
         self._pending: dict[Future[list[RunRow]], list[Task]] = {}

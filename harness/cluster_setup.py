@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+from pathlib import Path
+
 import msgspec
 
 from nemesis.plan import Plan
@@ -76,9 +79,31 @@ def make_client_config(plan: Plan) -> ClientConfig:
 
 
 def make_parts(plan: Plan) -> Parts:
-    """The classes to run: the correct ones, or those of the plan's planted bug (checked by id and source hash)."""
+    """The classes to run: the correct ones, or those of the plan's planted bug (checked by id and source hash). A bug of a file
+    is read from the text in the plan, if it is there. Raises MutantError."""
     if plan.mutant is None:
         return CORRECT
-    from paxos_impl.mutants.registry import find, plant
+    from paxos_impl.mutants.registry import MutantError, find, plant
 
-    return plant(find(plan.mutant.id, plan.mutant.source_hash))
+    shown, name = {}, []
+    for one in plan.mutant.id.split("+"):
+        path, _, bug = one.rpartition(":")
+        text = plan.mutant.texts.get(path)
+        name.append(one if text is None else f"{_carried(path, text)}:{bug}")
+        shown[name[-1]] = one
+    try:
+        return plant(find("+".join(name), plan.mutant.source_hash))
+    except MutantError as error:
+        told = str(error)
+        for carried, one in shown.items():
+            told = told.replace(carried, one)
+        raise MutantError(told) from error
+
+
+def _carried(path: str, text: str) -> str:
+    """The name under which the registry now finds this text: another one for each text, so that runs do not mix them up."""
+    from paxos_impl.mutants.registry import carry
+
+    name = str(Path(f"{path}@{sha256(text.encode()).hexdigest()[:8]}"))
+    carry(name, text)
+    return name

@@ -23,6 +23,7 @@ from typing import Any
 
 import msgspec
 
+from harness.cluster_setup import make_parts
 from harness.errors import HarnessFault, UserError
 from harness.memory import memory_directory
 from harness.record import FaultEvent, RowWriter
@@ -31,7 +32,6 @@ from harness.worlds.real.cluster import RealWorld
 from nemesis.conductor import Conductor
 from nemesis.plan import SECOND, Plan, scaled, validate
 from nemesis.port import Evidence
-from paxos_impl.mutants.registry import find
 
 STEP_S = 0.05
 PROGRESS_NS = 100_000_000
@@ -75,8 +75,7 @@ def run_real(plan: Plan, store: Path, *, progress: Progress | None = None) -> Ru
     """Carry out ``plan`` on real processes and record it. Raises PlanError or MutantError if the plan cannot be run, UserError
     if the run cannot be recorded at all; whatever happens later is in the outcome."""
     validate(plan)
-    if plan.mutant is not None:
-        find(plan.mutant.id, plan.mutant.source_hash)
+    make_parts(plan)
     plan = scaled(plan, plan.timing.scale)
     directory = new_run_directory(store, plan.name, plan.seed)
     try:

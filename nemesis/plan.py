@@ -32,6 +32,8 @@ class Plant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     """As in the registry, ``A01``; several joined by ``+`` are planted together; ``FILE.py:ID`` comes from a file."""
     source_hash: str = ""
     """SHA-256 of its source; a mismatch when run is an error, since the plan would reproduce something else."""
+    texts: dict[str, str] = {}
+    """File, as ``id`` names it -> its text, which is run wherever the file is or whatever became of it."""
 
 
 class Cluster(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -10,13 +10,16 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 import msgspec
 from click.core import ParameterSource
 
 from harness.errors import UserError
+
+if TYPE_CHECKING:
+    from nemesis.plan import Plan
 
 LOAD_S = 10.0
 JOBS_MAX = 1024
@@ -192,14 +195,25 @@ def only_with(option: str, given: bool, *names: str) -> None:
 
 
 def plant_of(mutant: str | None) -> Any:
-    """The planted bug as a plan carries it: id and hash of its source. None if none is asked for."""
+    """The planted bug as a plan carries it: id, hash of its source, the texts of files. None if none is asked for."""
     if mutant is None:
         return None
     from nemesis.plan import Plant
-    from paxos_impl.mutants.registry import find, hash_of
+    from paxos_impl.mutants.registry import files_of, find, hash_of, held
 
-    with loading(mutant):
-        return Plant(mutant, hash_of(find(mutant)))
+    with loading(mutant), held([mutant]):
+        return Plant(mutant, hash_of(find(mutant)), files_of(mutant))
+
+
+def note_changes(plan: Plan) -> None:
+    """Say so if a file of planted bugs is not any more what it was when the plan was made."""
+    if plan.mutant is None:
+        return
+    for path, text in plan.mutant.texts.items():
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            if Path(path).read_text() != text:
+                what = f"note: {path} is not what it was: the bug is run as the plan has it"
+                click.echo(f"{what}; --mutant {plan.mutant.id} plants it anew", err=True)
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from harness.commands.options import Choice, emit, json_option, mutant_option, plant_of
+from harness.commands.options import Choice, emit, json_option, mutant_option, note_changes, plant_of
 
 
 @click.command()
@@ -31,6 +31,7 @@ def command(path: Path, world: str, tries: int, mutant: str | None, as_json: boo
     plan, run = load_plan_or_run(path)
     if mutant is not None:
         plan, run = msgspec.structs.replace(plan, mutant=plant_of(mutant)), None
+    note_changes(plan)
     result = replay_plan(plan, name=str(path), run=run, world=world, tries=tries)
     if not result.deterministic:
         must_be_steady(plan)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from harness.commands.options import emit, json_option, mutant_option, plant_of
+from harness.commands.options import emit, json_option, mutant_option, note_changes, plant_of
 from harness.errors import UserError
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def command(path: Path, budget: int, out: Path | None, mutant: str | None, as_js
     plan, run = load_plan_or_run(path)
     if mutant is not None:
         plan = msgspec.structs.replace(plan, mutant=plant_of(mutant))
+    note_changes(plan)
     _must_be_runnable(plan, run if mutant is None else None)
     directory = out or run or path.parent
     try:

@@ -97,7 +97,6 @@ def command(
     from harness.judgement import index_store, render_campaign
     from nemesis.plan import Plan
     from nemesis.strategies.frame import Frame
-    from paxos_impl.mutants.registry import files_of
 
     count = runs if runs is not None else (None if length is not None else 1000)
     frame = Frame(
@@ -119,7 +118,6 @@ def command(
             jobs=workers if count is None else min(workers, count),
             seconds=None if length is None else length / 1e9,
             hang_s=HANG_S if hang is None else hang / 1e9,
-            texts=None if mutant is None else files_of(mutant),
             make_executor=None if cluster is None else lambda: DaskExecutor(cluster),
             progress=None if watch is None else watch.show,
         )

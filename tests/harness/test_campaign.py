@@ -21,7 +21,6 @@ from harness.campaign import (
     first_difference,
     run_batch,
     run_campaign,
-    run_task,
     seeds,
 )
 from harness.errors import HarnessFault, UserError
@@ -31,7 +30,7 @@ from harness.worlds.simulated.network import SimulatedNetwork
 from nemesis.faults import Fault
 from nemesis.plan import MILLISECOND, Plan, Plant, Workload, load_plan
 from nemesis.strategies.frame import Frame
-from paxos_impl.mutants.registry import find, hash_of
+from paxos_impl.mutants.registry import MutantError, find, hash_of
 
 PLANTED = """
 import os, random, signal
@@ -275,13 +274,17 @@ def test_other_code_is_refused(tmp_path: Path) -> None:
         run_batch([small(0)], code="0" * 64)
 
 
-def test_a_planted_bug_of_a_file_travels_by_its_text(tmp_path: Path) -> None:
-    """As it runs on a machine that has no such file."""
-    name = f"{tmp_path}/elsewhere.py:RANDOM"
-    (row,) = run_batch([small(0)], texts={f"{tmp_path}/elsewhere.py": PLANTED})
-    task = small(0, Plant(name, hash_of(find(name))))
-    assert not Path(tmp_path, "elsewhere.py").exists()
-    assert any(run_task(task).digest != row.digest for _ in range(20))  # by chance it may do what is right
+def test_a_planted_bug_of_a_file_travels_by_its_text(planted: Callable[[str], Plant], tmp_path: Path) -> None:
+    """As it runs on a machine that has no such file, or another one by that name."""
+    plant = planted("EXITS")
+    path = tmp_path / "planted.py"
+    task = small(0, msgspec.structs.replace(plant, texts={str(path): PLANTED}))
+    for text in (None, "raise RuntimeError"):
+        path.unlink() if text is None else path.write_text(text)
+        assert [row.rule for row in run_batch([task])] == ["crash/SystemExit"]
+    other = msgspec.structs.replace(plant, texts={str(path): PLANTED.replace("SystemExit(5)", "SystemExit(6)")})
+    with pytest.raises(MutantError, match=f"the source of {path}:EXITS is not the one"):
+        run_batch([small(0, other)])
 
 
 def test_the_first_difference_is_named() -> None:

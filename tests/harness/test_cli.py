@@ -340,7 +340,9 @@ def test_simulate_finds_a_planted_bug_and_keeps_it_to_be_replayed_shrunk_and_che
     assert call("replay", shrunk.json["plan"]).code == 1
 
 
-def test_a_planted_bug_of_a_file_works_everywhere(call: Call, tmp_path: Path, good: Path) -> None:
+def test_a_planted_bug_of_a_file_works_everywhere(
+    call: Call, tmp_path: Path, good: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "bugs.py").write_text(BUGS)
     campaign = call("simulate", "--runs", 4, "--jobs", 1, "--mutant", "bugs.py:MINE", "--json")
     assert campaign.code == 1
@@ -348,11 +350,21 @@ def test_a_planted_bug_of_a_file_works_everywhere(call: Call, tmp_path: Path, go
     assert call("replay", good, "--mutant", "bugs.py:MINE").code == 1
     shrunk = call("shrink", good, "--mutant", "bugs.py:MINE", "--json")
     assert shrunk.code == 0
-    assert load_plan(Path(shrunk.json["plan"])).mutant == Plant("bugs.py:MINE", hash_of(find("bugs.py:MINE")))
-    (tmp_path / "bugs.py").write_text(BUGS.replace("return True", "return bool(args) or True"))
+    plant = Plant("bugs.py:MINE", hash_of(find("bugs.py:MINE")), {"bugs.py": BUGS})
+    assert load_plan(Path(shrunk.json["plan"])).mutant == plant
+    (tmp_path / "bugs.py").write_text(BUGS.replace("return True", "return super().is_quorum(*args)"))
     changed = call("replay", shrunk.json["plan"])
-    assert changed.code == 2
-    assert "not the one the plan was made with" in changed.err
+    assert changed.code == 1 and "note: bugs.py is not what it was" in changed.err
+    anew = call("replay", shrunk.json["plan"], "--mutant", "bugs.py:MINE")
+    assert (anew.code, anew.err) == (0, "")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    moved = call("replay", tmp_path / shrunk.json["plan"])
+    assert (moved.code, moved.err) == (1, "")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path / shrunk.json["test"])]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    broken = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert broken.returncode == 1 and shrunk.json["sentence"][:40] in broken.stdout
 
 
 @pytest.mark.parametrize(

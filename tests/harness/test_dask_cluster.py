@@ -122,13 +122,12 @@ def test_planted_bugs_travel_by_id_and_those_of_a_file_by_their_text(
     """The workers stand in another directory: they cannot see the file."""
     monkeypatch.chdir(tmp_path)
     Path("bugs.py").write_text(BUGS)
-    mine = Plant("bugs.py:MINE", hash_of(find("bugs.py:MINE")))
+    mine = Plant("bugs.py:MINE", hash_of(find("bugs.py:MINE")), files_of("bugs.py:MINE"))
     registered = Plant("P01", hash_of(find("P01")))
     result = run_campaign(
         iter([small(0, mine), small(1, registered), small(2)]),
         store=tmp_path,
         jobs=2,
-        texts=files_of(mine.id),
         make_executor=lambda: DaskExecutor(address),
     )
     assert [bool(row.rule) for row in rows_of(result.directory)] == [True, True, False]
@@ -150,13 +149,12 @@ def test_a_schedule_that_hangs_on_a_worker_is_a_finding(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("bugs.py").write_text(BUGS)
-    hangs = Plant("bugs.py:HANGS", hash_of(find("bugs.py:HANGS")))
+    hangs = Plant("bugs.py:HANGS", hash_of(find("bugs.py:HANGS")), files_of("bugs.py:HANGS"))
     result = run_campaign(
         iter([small(0), small(1, hangs)]),
         store=tmp_path,
         jobs=2,
         hang_s=3.0,
-        texts=files_of(hangs.id),
         make_executor=lambda: DaskExecutor(address),
     )
     assert [row.rule for row in rows_of(result.directory)] == ["", "harness/hang"]
