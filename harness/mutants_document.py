@@ -33,8 +33,9 @@ class PromiseNotKept(Acceptor):
 ```
 
 and plant it as `FILE.py:X1`; two bugs at once as `A01+P05`. A plan that was made with a planted bug carries its id and
-the hash of its source, and refuses to run with another text. A bug that needs two classes gives both the same id. Each class
-of a file has a name of its own; an id holds none of `+ : ,`.
+the hash of its source, and refuses to run with another; of a bug of a file it carries the text of the file too, so that it is
+the same anywhere. (A plan from a stranger is a program, then: read it before you run it.) A bug that needs two classes gives
+both the same id. Each class of a file has a name of its own; an id holds none of `+ : ,`.
 
 A bug does the same whenever the same plan is run: it draws no random numbers, reads no clock, and keeps what it must remember
 in `self`, not in its class or module. What kills a bug is run twice: if it ends otherwise the second time, that is told, and
