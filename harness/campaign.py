@@ -31,7 +31,7 @@ from typing import Any
 import msgspec
 
 from harness.errors import HarnessFault, UserError
-from harness.interrupt import stop_workers
+from harness.interrupt import held_back, let_through, stop_workers
 from harness.results import EXIT_CODES, EXIT_INTERRUPTED, Verdict
 from harness.simulated_run import write_simulated_run
 from harness.store import environment, link_latest, new_run_directory, write_environment, write_plan
@@ -221,9 +221,17 @@ def first_difference(one: list[Any], other: list[Any]) -> str:
     return f"one run has {len(one)} events, the other {len(other)}; the first {min(len(one), len(other))} are equal"
 
 
+class LocalExecutor(ProcessPoolExecutor):
+    """Processes of this machine, forked when the first task is submitted: no interrupt is lost over that."""
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **options: Any) -> Future[Any]:
+        with held_back():
+            return super().submit(function, *args, **options)
+
+
 def local_executor(jobs: int) -> Executor:
-    """Processes of this machine. Fork: workers share the imported code, and the caller has no threads yet."""
-    return ProcessPoolExecutor(
+    """Fork: workers share the imported code, and the caller has no threads yet."""
+    return LocalExecutor(
         jobs, mp_context=multiprocessing.get_context("fork"), initializer=_begin_worker, initargs=(os.getpid(),)
     )
 
@@ -503,5 +511,6 @@ def _begin_worker(parent: int) -> None:
     die_with_parent(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    let_through()
     _, hardest = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (WORKER_BYTES, hardest))

@@ -6,14 +6,33 @@ down waits for it, also at the exit of the interpreter, and an interrupt in that
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from concurrent.futures import Executor
 from types import FrameType
 
 from harness.results import EXIT_INTERRUPTED
+
+ENDING = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def held_back() -> Iterator[None]:
+    """An interrupt that comes meanwhile comes behind the block. For forks: Python swallows what is raised by the hooks that run
+    around one, and the interrupt would be lost. What is forked must ``let_through`` signals again."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def let_through() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
 
 
 def stop_workers(executor: Executor) -> None:

@@ -494,8 +494,10 @@ def _in_processes(
     lost = []
     raised: Exception | None = None
     with make(jobs) as executor:
-        futures: dict[Future[Trial], Task] = {executor.submit(run_trial, task): task for task in tasks}
+        futures: dict[Future[Trial], Task] = {}
         try:
+            for task in tasks:
+                futures[executor.submit(run_trial, task)] = task
             for future in concurrent.futures.as_completed(list(futures)):
                 task = futures.pop(future)
                 try:
