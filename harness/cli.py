@@ -113,6 +113,8 @@ def main(args: list[str] | None = None) -> None:
 
                 verdict = "ERROR" if code == EXIT_BROKE else None
                 emit({"verdict": verdict, "exit_code": code, "run_directory": None, "error": _text_of(error)})
+            if sys.stdout is not None:
+                sys.stdout.flush()
         except OSError:  # nobody can be told; the code stands, which must not become the 1 of a violation
             _say_no_more()
     sys.exit(code if isinstance(code, int) else 0)

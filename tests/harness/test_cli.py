@@ -850,12 +850,14 @@ def test_no_color_is_obeyed(value: str, coloured: bool, tmp_path: Path) -> None:
         (["nothing"], "stderr", 2),
     ],
 )
+@pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_output_that_cannot_be_written_is_never_taken_for_a_violation(
-    arguments: list[str], full: str, code: int
+    arguments: list[str], full: str, code: int, unbuffered: str
 ) -> None:
     with Path("/dev/full").open("w") as nowhere:
         streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, full: nowhere}
-        ended = subprocess.run([*TORTURE, *arguments], **streams, text=True, check=False)
+        environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+        ended = subprocess.run([*TORTURE, *arguments], **streams, env=environment, text=True, check=False)
     assert ended.returncode == code
     assert full == "stderr" or "output could not be written: No space left on device" in ended.stderr
 
