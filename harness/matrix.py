@@ -672,11 +672,15 @@ def _expected(row: MatrixRow) -> float:
     return (row.schedules_mean * row.killed + GATE_PRIOR) / (row.killed + 1)
 
 
-def write_recorded(result: MatrixResult, path: Path) -> None:
-    rows = tuple(sorted(result.rows, key=lambda row: (row.strategy != "portfolio", row.strategy, row.mutant)))
-    path.write_bytes(
-        msgspec.json.format(msgspec.json.encode(Recorded(1, rows, versions(result.trials))), indent=1) + b"\n"
-    )
+def write_recorded(result: MatrixResult, path: Path, before: Recorded | None = None) -> None:
+    """``before``: a record whose rows stay unless the result has newer ones."""
+    rows = {(row.strategy, row.mutant): row for row in (*(before.rows if before else ()), *result.rows)}
+    ordered = sorted(rows.values(), key=lambda row: (row.strategy != "portfolio", row.strategy, row.mutant))
+    codes = set(versions(result.trials))
+    if before is not None and len(rows) > len(result.rows):
+        codes.update(before.codes)
+    record = Recorded(1, tuple(ordered), tuple(sorted(codes)))
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
 
 
 def versions(trials: Iterable[Trial]) -> tuple[str, ...]:

@@ -86,7 +86,12 @@ SLIPS = {
     show_default=True,
     help="With --confirm: most runs on free processes.",
 )
-@click.option("--write", is_flag=True, help=f"Write {RECORDED} and {DOCUMENT}; or {CONFIRMED}, {POWER}.")
+@click.option(
+    "--write",
+    is_flag=True,
+    help=f"Write {RECORDED} and {DOCUMENT}; or {CONFIRMED}, {POWER}. "
+    "With --ids or --strategy the other rows of the matrix stay.",
+)
 @json_option
 def command(
     ids: str | None,
@@ -184,7 +189,8 @@ def command(
     if result.rows:
         page = write_page(result.rows, state.with_name(f"kill-matrix{f'-{mutants.stem}' if mutants else ''}.html"))
     if write:
-        matrix.write_recorded(result, RECORDED)
+        part = RECORDED.exists() and bool(ids or strategies)
+        matrix.write_recorded(result, RECORDED, matrix.read_recorded(RECORDED) if part else None)
         DOCUMENT.write_text(matrix.document(matrix.read_recorded(RECORDED)))
     if as_json:
         emit(_summary(result) | {"state": str(state)})

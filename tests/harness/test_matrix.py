@@ -6,6 +6,7 @@ from concurrent.futures import BrokenExecutor, Executor, Future
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from harness import matrix
@@ -491,6 +492,20 @@ def test_trials_tell_which_code_ran_them(tmp_path: Path) -> None:
     write_recorded(summarise([done, trial("A02")]), path)
     assert "over 2 versions of the code" in document(read_recorded(path))
     assert "The trials were run" not in document(Recorded(1, ()))
+
+
+def test_what_is_measured_of_some_bugs_leaves_the_other_rows(tmp_path: Path) -> None:
+    path = tmp_path / "matrix.json"
+    a02 = Trial("A02", "", "portfolio", 0, 9, True, 5, 50, "vote/two-values", code="old")
+    a05 = msgspec.structs.replace(a02, mutant="A05")
+    new = msgspec.structs.replace(a02, schedules=3, code="new")
+    write_recorded(summarise([a02, a05]), path)
+    write_recorded(summarise([new]), path, read_recorded(path))
+    after = read_recorded(path)
+    assert {row.mutant: row.schedules_median for row in after.rows} == {"A02": 3, "A05": 5}
+    assert after.codes == ("new", "old")
+    write_recorded(summarise([new, msgspec.structs.replace(new, mutant="A05")]), path, after)
+    assert read_recorded(path).codes == ("new",)
 
 
 def test_the_document_tells_how_many_die_within_how_many_schedules() -> None:

@@ -277,7 +277,7 @@ def test_twins_stand_up_at_once_and_one_of_them_is_late() -> None:
 @pytest.mark.parametrize("name", list(STRATEGIES))
 def test_even_a_millisecond_makes_a_plan(name: str) -> None:
     for seed in SEEDS:
-        generate(name, seed, Frame(duration_ns=MILLISECOND))
+        assert generate(name, seed, Frame(duration_ns=MILLISECOND)).duration_ns == MILLISECOND
 
 
 def test_strategies_of_one_story_keep_to_a_short_frame() -> None:
