@@ -95,6 +95,8 @@ def operations(source: Columns) -> list[Op]:
         kind, value = int(source.kind[at]), int(source.cluster[at])
         key = int(source.key_of[value])
         value_or_none = None if source.initial[value] else value
+        asked: Any
+        result: Any
         if kind == READ:
             asked, result = None, value_or_none
         elif kind == WRITE:

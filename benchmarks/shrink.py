@@ -14,7 +14,7 @@ import msgspec
 
 from benchmarks.measure import Report, Table
 from benchmarks.peers import PeerFailed
-from harness.campaign import Task
+from harness.matrix import plan_of
 from harness.shrink import shrink
 from harness.worlds.simulated.world import SimulatedWorld
 from nemesis.plan import Plan, Plant
@@ -84,10 +84,9 @@ def failing_plans(count: int) -> Iterator[tuple[str, Plan]]:
 
 
 def first_failing(bug: Mutant) -> Plan | None:
-    deployment = bug.deployments[0] if len(bug.deployments) == 1 else None
     for seed in range(SEEDS_MAX):
-        task = Task(STRATEGY, seed, deployment=deployment, mutant=Plant(bug.id, bug.source_hash))
-        plan = task.make_plan()
+        planted = Plant(bug.id, bug.source_hash)
+        plan = msgspec.structs.replace(plan_of(STRATEGY, seed, bug.deployments), mutant=planted)
         if SimulatedWorld(plan, stop_at_first=True).run().violations:
             return plan
     return None

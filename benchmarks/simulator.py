@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import wait
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,10 @@ class Cost(msgspec.Struct):
         return self.cpu_s / self.events * 1e6
 
 
+def _window_of(slots: int, plan: Plan) -> SimulatedWorld:
+    return SimulatedWorld(msgspec.structs.replace(plan, limits=msgspec.structs.replace(plan.limits, window=slots)))
+
+
 LAYERS: dict[str, Callable[[Plan], SimulatedWorld]] = {
     "everything": SimulatedWorld,
     "without the digest": WithoutDigest,
@@ -92,12 +97,7 @@ LAYERS: dict[str, Callable[[Plan], SimulatedWorld]] = {
     "syncs in the background": lambda plan: SimulatedWorld(
         msgspec.structs.replace(plan, disk=msgspec.structs.replace(plan.disk, sync_blocks=False))
     ),
-    **{
-        with_window(slots): lambda plan, slots=slots: SimulatedWorld(
-            msgspec.structs.replace(plan, limits=msgspec.structs.replace(plan.limits, window=slots))
-        )
-        for slots in SMALL_WINDOWS
-    },
+    **{with_window(slots): partial(_window_of, slots) for slots in SMALL_WINDOWS},
     "without faults": lambda plan: SimulatedWorld(msgspec.structs.replace(plan, faults=())),
 }
 
