@@ -53,7 +53,7 @@ STRATEGIES: dict[str, Strategy] = {
         ("coup", "who leads next and who elects it is drawn, again and again; each leader is heard by few", 0.08),
         ("twins", "two lead with the same round, one after the other, each heard by others", 0.12),
         ("legacy", "one alone knows what is chosen, tells part of it, and goes for good", 0.06),
-        ("gaps", "one value is lost to all, the next is heard by one; who closes the gap is heard by others", 0.06),
+        ("gaps", "one value is lost to all, the next is heard by one; who closes the gap is heard by others", 0.12),
         ("hangover", "elections lost until the heal, clocks set back when the leader goes: it must bind nobody", 0.05),
         (
             "heir",

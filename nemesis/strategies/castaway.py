@@ -4,6 +4,8 @@ Its log then holds votes that nobody shares, in slots whose values the others ha
 it is given their state, and whatever says which of these slots it knows must not mean its own votes. That is put to the
 test while the new state is on its way to the disk: its power goes, once and again, or it leads next and is asked what it has.
 
+Or most voters are gone, and whoever else answers it is no quorum: it must give up.
+
 Or it is heard and hears nobody, and its clients ask once and wait. When it gives up it must not tell them that what it proposed
 was refused, for some may have voted for it; nor propose, should it lead again, what it did refuse.
 """
@@ -22,6 +24,9 @@ from nemesis.triggers import ordinal
 _WAIT_NS = 200 * MILLISECOND
 """What clients wait before they ask again: longer than a leader that hears nobody leads."""
 
+_MOST_GONE = 0.15
+"""How often it is the others that go, instead of the leader being cut off."""
+
 
 def generate(seed: int, frame: Frame) -> Plan:
     plan = framed(seed, "castaway", frame)
@@ -36,9 +41,15 @@ def generate(seed: int, frame: Frame) -> Plan:
     at_ns = spread(draw, unit(plan), 1.0, 2.5)
     while at_ns < plan.duration_ns:
         away_ns = spread(draw, unit(plan), 1.2, choice(draw, (2.0, 4.0)))
-        faults += _cast_off(plan, draw, at_ns, away_ns, deaf)
+        if draw() < _MOST_GONE:
+            away_ns = spread(draw, unit(plan), 2.5, 5.0)
+            kind, target = choice(draw, ("kill", "pause", "partition", "power")), choice(draw, ("majority", "minority"))
+            faults.append(Fault(kind, target, at_ns=at_ns, duration_ns=away_ns))
+        else:
+            faults += _cast_off(plan, draw, at_ns, away_ns, deaf)
         at_ns += away_ns
-        faults += _return(plan, draw, at_ns)
+        if at_ns < plan.duration_ns:
+            faults += _return(plan, draw, at_ns)
         at_ns += spread(draw, unit(plan), 1.0, 2.5)
     faults += last_blow(plan, draw)
     return msgspec.structs.replace(plan, faults=tuple(faults))
@@ -69,7 +80,9 @@ def _cast_off(plan: Plan, draw: Draw, at_ns: int, away_ns: int, deaf: bool) -> l
         faults.append(Fault("drop", "leader", at_ns=at_ns, duration_ns=spread(draw, hop(plan), 2.0, 12.0), params=few))
         at_ns = min(at_ns + spread(draw, hop(plan), 1.0, 8.0), plan.duration_ns - 1)
     shape = choice(draw, ("isolate", "one_way", "one_way") if deaf else ("isolate", "isolate", "one_way"))
-    params: dict[str, Parameter] = {"shape": shape, "direction": "deaf" if deaf else "mute"}
+    params: dict[str, Parameter] = {"shape": shape}
+    if shape == "one_way":
+        params["direction"] = "deaf" if deaf else "mute"
     faults.append(Fault("partition", "leader", at_ns=at_ns, duration_ns=away_ns, params=params))
     return faults
 
@@ -78,8 +91,7 @@ def _return(plan: Plan, draw: Draw, at_ns: int) -> list[Fault]:
     faults: list[Fault] = []
     if draw() < 0.5:
         slow: dict[str, Parameter] = {"delay_ns": spread(draw, hop(plan), 0.5, 6.0)}
-        begin_ns = min(at_ns, plan.duration_ns - 1)
-        faults.append(Fault("slow_sync", "all", at_ns=begin_ns, duration_ns=unit(plan), params=slow))
+        faults.append(Fault("slow_sync", "all", at_ns=at_ns, duration_ns=unit(plan), params=slow))
     for _ in range(between(draw, 0, 2)):
         trigger = f"{ordinal(between(draw, 1, 6))} {choice(draw, ('installed', 'installed', 'snapshot'))}"
         after_ns = choice(draw, (0, spread(draw, hop(plan), 0.0, 4.0)))

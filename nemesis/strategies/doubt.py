@@ -85,6 +85,7 @@ def _forgotten(plan: Plan, draw: Draw, frame: Frame) -> Plan:
         "peer": ALL_CLIENTS,
     }
     lost: dict[str, Parameter] = {"probability": round(0.4 + 0.5 * draw(), 2), "way": "out", "peer": ALL_CLIENTS}
+    leaderless = _leaderless(plan, draw) if draw() < 0.4 else []
     return msgspec.structs.replace(
         plan,
         timing=timing if frame.base.timing == Timing() else plan.timing,
@@ -92,10 +93,27 @@ def _forgotten(plan: Plan, draw: Draw, frame: Frame) -> Plan:
         limits=frame.limits or msgspec.structs.replace(plan.limits, max_sessions=1),
         faults=(
             Fault("duplicate", "all", at_ns=0, duration_ns=-1, params=late),
-            Fault("drop", "all", at_ns=0, duration_ns=-1, params=lost),
+            *((Fault("drop", "all", at_ns=0, duration_ns=-1, params=lost),) if not leaderless else ()),
+            *leaderless,
             *last_blow(plan, draw),
         ),
     )
+
+
+def _leaderless(plan: Plan, draw: Draw) -> list[Fault]:
+    """For longer than clients wait nobody leads, and all say so: the leader is gone, and disks are too slow for an election.
+    Who was refused by all says that nothing was done, and then some of what it asked comes late."""
+    faults: list[Fault] = []
+    at_ns = spread(draw, unit(plan), 0.5, 2.0)
+    while at_ns < plan.duration_ns:
+        slow: dict[str, Parameter] = {"delay_ns": spread(draw, unit(plan), 0.8, 1.5)}
+        faults.append(
+            Fault("slow_sync", "all", at_ns=at_ns, duration_ns=spread(draw, unit(plan), 1.5, 3.0), params=slow)
+        )
+        down_ns = spread(draw, unit(plan), 0.5, 3.0)
+        faults.append(Fault(choice(draw, ("kill", "pause")), "leader", at_ns=at_ns, duration_ns=down_ns))
+        at_ns += spread(draw, unit(plan), 3.0, 6.0)
+    return faults
 
 
 def _trouble(plan: Plan, draw: Draw, at_ns: int) -> list[Fault]:

@@ -322,12 +322,22 @@ def test_a_castaway_is_a_leader_cut_off_at_work_and_then_loses_its_power_with_it
     deaf = 0
     for plan in plans:
         away = [fault for fault in plan.faults if fault.kind == "partition" and fault.target == "leader"]
+        gone = [fault for fault in plan.faults if fault.target in ("majority", "minority")]
         waits = plan.timing.client_retry_ns > unit(plan)
         deaf += waits
-        assert away and away[0].params["direction"] == ("deaf" if waits else "mute")
+        assert away or gone
+        directions = {fault.params.get("direction", "") for fault in away}
+        assert directions <= {"", "deaf" if waits else "mute"}
     assert 5 < deaf < 30
-    cuts = [fault for plan in plans for fault in plan.faults if fault.kind == "power"]
+    cuts = [fault for plan in plans for fault in plan.faults if fault.kind == "power" and fault.trigger]
     assert cuts and all((fault.trigger or "").split()[-1] in ("installed", "snapshot") for fault in cuts)
+
+
+def test_of_a_castaway_most_voters_may_be_gone_for_longer_than_a_leader_may_lead_alone() -> None:
+    plans = [generate("castaway", seed) for seed in SEEDS]
+    gone = [(plan, fault) for plan in plans for fault in plan.faults if fault.target == "majority"]
+    assert {fault.kind for _, fault in gone} >= {"kill", "pause", "partition"}
+    assert all(fault.duration_ns > 2 * unit(plan) for plan, fault in gone)
 
 
 def test_gaps_lose_a_value_and_let_the_one_behind_it_through_to_few() -> None:
