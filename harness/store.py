@@ -146,6 +146,11 @@ def write_rows(
         _write_file(directory / "trace" / f"{agent}.{incarnation}.rows", traced)
 
 
+def add_faults(directory: Path, faults: list[FaultEvent]) -> None:
+    """More rows of the nemesis, behind those of a record that is written already."""
+    _write_file(directory / "faults" / "nemesis.rows", faults)
+
+
 def _write_file(path: Path, rows: list[Any]) -> None:
     writer = RowWriter(path)
     try:

@@ -26,6 +26,8 @@ NOT_APPLIED = "past it"
 """Why a command counts as skipped of which no learner told: its client executed this one or a later one before."""
 _LAST_NOTES = ("network", "simulated")
 """Kinds of the notes that a run writes when all else is done."""
+SEEN = "violation"
+"""The note of something that the simulator saw and that no row of its record shows."""
 Value = tuple[Command, ...]
 Learner = tuple[str, int]
 """(agent name, incarnation)"""

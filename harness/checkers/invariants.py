@@ -2,13 +2,19 @@
 
 They name the step that broke safety, often long before a client could notice. Where a trace was cut at its bound, or is
 missing, everything up to there is judged: a violation found is a violation, but finding none is then INCONCLUSIVE.
+
+Some rules can be judged only while a simulated run goes on (``online.py`` tells which): what broke them is noted in the record.
 """
 
 from __future__ import annotations
 
-from harness.checkers.case import MOST_VIOLATIONS, Case
+from collections.abc import Iterator
+
+import msgspec
+
+from harness.checkers.case import MOST_VIOLATIONS, SEEN, Case
 from harness.checkers.online import OnlineOracles
-from harness.results import CheckResult, Verdict
+from harness.results import CheckResult, Verdict, Violation
 
 NAME = "invariants"
 ABOUT = "Ballots, promises, votes and decisions obey the rules of Paxos at every traced step."
@@ -30,14 +36,22 @@ def check(case: Case) -> CheckResult:
     for time_ns, _, agent, incarnation, row in rows:
         oracles.observe(agent, incarnation, time_ns, row.kind, row.ballot, row.slot, row.value, row.extra)
     stats = {"events": len(rows), "judged_until_ns": until}
-    found = tuple(oracles.violations[:MOST_VIOLATIONS])
-    if found and not _only_because_of_gaps(case):
+    found, seen = tuple(oracles.violations[:MOST_VIOLATIONS]), tuple(_seen(case))
+    if seen or (found and not _only_because_of_gaps(case)):
+        found = tuple(sorted(found + seen, key=lambda one: one.time_ns))
         return CheckResult(NAME, Verdict.FAIL, found[0].sentence, found, stats, ABOUT)
     problems = case.problems["trace"]
     if problems:
         text = f"the trace is incomplete ({problems[0]})"
         return CheckResult(NAME, Verdict.INCONCLUSIVE, text, (), stats | {"suspicions": [v.rule for v in found]}, ABOUT)
     return CheckResult(NAME, Verdict.PASS, f"{len(rows)} events obey all rules", (), stats, ABOUT)
+
+
+def _seen(case: Case) -> Iterator[Violation]:
+    """What the simulator saw and its record does not show."""
+    for row in case.faults:
+        if (row.fault, row.kind) == (-1, SEEN):
+            yield msgspec.convert(row.evidence, Violation)
 
 
 def _judged_until(case: Case) -> int | None:

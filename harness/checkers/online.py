@@ -20,6 +20,14 @@ Rules (``oracle/rule``), by the file that judges them and tells their sources
 * ``durable_votes.py``, where syncs are seen: decision/not-durable
 * ``returned_votes.py``, where syncs are seen: vote/returned
 * ``open_slots.py``, where leaders are learners, online: proposal/window
+* ``leaderships.py``, online: phase-1/uncovered, proposal/gap
+* ``heartbeats.py``, online, where it is seen what leaves a leader: commit/not-chosen, stable/not-durable, cut/not-stable,
+  leader/deaf, leader/overtaken
+* ``heard.py``, online, where messages are seen to arrive: promise/not-heard, promise/not-durable
+* ``elections.py``, online, where it is seen what leaves an agent: election/no-pre-vote, election/granted-too-soon,
+  election/idle
+* ``answers.py``, online, where requests and answers are seen: answer/not-executed, answer/refused,
+  proposal/twice
 
 Cost: little, since values are compared by identity first; the last ``benchmarks/checkers.py`` stands in docs/benchmarks.md.
 State grows with the number of slots.
@@ -27,14 +35,19 @@ State grows with the number of slots.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from harness.checkers.answers import Answers
 from harness.checkers.ballots import Ballots
 from harness.checkers.decisions import Decisions
 from harness.checkers.durable_votes import DurableVotes
+from harness.checkers.elections import Elections
+from harness.checkers.heard import Heard
+from harness.checkers.heartbeats import Heartbeats
+from harness.checkers.leaderships import Durable, Leaderships
 from harness.checkers.open_slots import OpenSlots
-from harness.checkers.oracle import Handler, Sink
+from harness.checkers.oracle import Handler, Sink, ignore, in_turn
 from harness.checkers.promises import Promises
 from harness.checkers.recall import Recall
 from harness.checkers.returned_votes import ReturnedVotes
@@ -52,22 +65,36 @@ class OnlineOracles:
         names: Mapping[int, str] | None = None,
         first: Mapping[str, Handler] | None = None,
         window: int = 0,
+        learners: Sequence[int] = (),
+        election_timeout_ns: int = 0,
     ) -> None:
         """``voters``: ids of the acceptors; ``quorum``: votes that choose; ``names``: agent id -> name, for sentences;
-        ``first``: as for ``Decisions``; ``window``: as for ``OpenSlots``, 0: not judged."""
+        ``first``: as for ``Decisions``; ``window``: as for ``OpenSlots``, 0: not judged; ``learners``: ids of those.
+        Without them nothing is judged that needs the very order of the steps of one moment, as it is seen online only;
+        ``election_timeout_ns``: as for ``Heartbeats``."""
         sink = Sink(names)
         self.violations = sink.violations
         ballots = Ballots(sink)
         promises = Promises(sink, voters, quorum, ballots)
         votes = Votes(sink, voters, quorum, promises)
         durable = DurableVotes(sink, votes)
-        decisions = Decisions(sink, votes, durable, first or {})
+        answers, first = Answers(sink, votes), dict(first or {})
+        if learners:
+            first["applied"] = in_turn((answers.on_first_applied, first.get("applied", ignore)))
+        decisions = Decisions(sink, votes, durable, first)
         self._standings = decisions.standings
         self.handlers: dict[str, tuple[Handler, ...]] = {}
         returned, told = ReturnedVotes(sink, promises, votes, durable), Told(sink, votes)
         self.recall = Recall(ballots, decisions, told)
         for oracle in (returned, ballots, promises, votes, told, decisions, durable):
             self.add(oracle.handlers)
+        if learners:
+            snapshots = Durable(learners)
+            leaderships = Leaderships(sink, votes, decisions, snapshots)
+            heartbeats = Heartbeats(sink, votes, decisions, snapshots, election_timeout_ns)
+            elections = Elections(sink, promises, election_timeout_ns)
+            for late in (snapshots, leaderships, heartbeats, elections, answers, Heard(sink)):
+                self.add(late.handlers)
         if window:
             self.add(OpenSlots(sink, window, decisions).handlers)
 

@@ -130,6 +130,10 @@ class Votes:
             ballot=ballot,
         )
 
+    def has_quorum(self, slot: int) -> bool:
+        """Whether a quorum voted for one value there, in one ballot."""
+        return any(tally.ever.bit_count() >= self.quorum for tally in self.slots.get(slot, {}).values())
+
     def on_floor(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
         if slot < self.floor.get(agent, slot + 1):
             return

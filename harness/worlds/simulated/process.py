@@ -17,9 +17,11 @@ from harness.worlds.simulated.clock import SimulatedClock
 from harness.worlds.simulated.disk import SimulatedDisk
 from harness.worlds.simulated.network import Sender
 from paxos_impl.agent import Config, Trace
-from paxos_impl.messages import AnyMessage
+from paxos_impl.messages import NO_BALLOT, AnyMessage, Ballot
 from paxos_impl.node import Node
 from paxos_impl.parts import Parts
+
+LONG_AGO_NS = -(1 << 62)
 
 
 class Died(BaseException):
@@ -56,6 +58,15 @@ class SimulatedProcess:
         """A trigger struck in the middle of its step: what befalls it comes when the step has ended."""
         self.blocked = False
         """It waits for its sync."""
+        self.heard_ns: dict[int, int] = {}
+        """Address -> when a message from there was handled last."""
+        self.led_by: tuple[Ballot, int] = (NO_BALLOT, LONG_AGO_NS)
+        """The ballot whose leader it heard last, and when."""
+        self.said: AnyMessage | None = None
+        """What it told everybody last."""
+        self.held_until_ns = 0
+        """What it said until then may have been meant long before: it was stopped, its disk was slow, or its clock
+        was set."""
         self.inbox: list[tuple[Sender, AnyMessage]] = []
         """Messages that came while it was blocked."""
         self.overslept = False
@@ -80,6 +91,7 @@ class SimulatedProcess:
         self.crashed = ""
         self.paused = False
         self.blocked = self.overslept = False
+        self.led_by = (NO_BALLOT, LONG_AGO_NS)
         self.wake_ns = None
         self.free_ns = 0
         incarnation = self.incarnation

@@ -141,8 +141,17 @@ def _write(path: Path, rows: list[Any]) -> None:
 class Trace:
     """Feeds events in the order they are called; time is the number of the event."""
 
-    def __init__(self, voters: int = 3, window: int = 0) -> None:
-        self.oracles = OnlineOracles(frozenset(range(voters)), voters // 2 + 1, window=window)
+    def __init__(
+        self, voters: int = 3, window: int = 0, learners: tuple[int, ...] = (), election_timeout_ns: int = 0
+    ) -> None:
+        self.oracles = OnlineOracles(
+            frozenset(range(voters)),
+            voters // 2 + 1,
+            window=window,
+            learners=learners,
+            election_timeout_ns=election_timeout_ns,
+        )
+        self.voters = voters
         self.time = 0
         self.incarnation: dict[int, int] = {}
 
@@ -153,10 +162,17 @@ class Trace:
         self.oracles.observe(agent, self.incarnation.get(agent, 0), self.time, kind, ballot, slot, value, extra)
 
     def lead(self, ballot: tuple[int, int], *promisers: int, slot: int = 1, counted: list[int] | None = None) -> None:
-        self(ballot[1], "prepare", ballot, slot)
+        self.prepare(ballot, slot, *promisers)
         for agent in promisers:
             self(agent, "promised", ballot)
         self(ballot[1], "leader", ballot, slot, None, counted)
+
+    def prepare(self, ballot: tuple[int, int], slot: int, *granters: int) -> None:
+        """Phase 1 begins, after a pre-vote that these granted; all voters, if none is named."""
+        self(ballot[1], "told_pre_vote", ballot)
+        for agent in granters or range(self.voters):
+            self(agent, "told_grant", ballot)
+        self(ballot[1], "prepare", ballot, slot)
 
     def vote(self, ballot: tuple[int, int], slot: int, value: Any, *voters: int) -> None:
         for agent in voters:
