@@ -5,12 +5,14 @@ Rules
 * election/no-pre-vote: phase 1 begins only when a quorum has granted the pre-vote of that try (Ongaro's thesis 9.6): else a
   node that was away deposes a healthy leader.
 * election/granted-too-soon: no pre-vote is granted within an election timeout of hearing the leader (the same).
-* election/idle: who hears no leader tries again within a bounded time (Paxos Made Simple 2.4: somebody must).
+* election/idle: who hears no leader and tries again has not waited for longer than backoff may last (Paxos Made Simple 2.4:
+  somebody must try). Who never does is not seen here, but by the liveness of the whole run.
 
 Assumptions about the events
 ----------------------------
 * Only a world that sees what leaves an agent can tell (``told_pre_vote``, ``told_grant``): without them nothing is judged.
 * A grant is told before the candidate can count it. A voter grants its own pre-vote within itself, which nobody sees.
+* Pre-votes are not logged: a new life may ask about a ballot that an earlier one asked about, and late grants of that count.
 * What was said may have been meant a little earlier, before a sync: so a leader heard in the last half of a timeout does not
   count. ``extra`` is None where it may have been meant long before (a stop, a slow disk), or the clock of the agent is wrong.
 """
@@ -37,18 +39,26 @@ class Elections:
         self.timeout_ns = election_timeout_ns
         self.polled: dict[int, Ballot] = {}
         """Agent -> the ballot that its latest pre-vote asked about."""
+        self.asked: dict[int, set[Ballot]] = {}
+        """Agent -> all that its pre-votes asked about."""
+        self.before: dict[int, set[Ballot]] = {}
+        """Agent -> what its earlier lives asked about."""
         self.granted: dict[Ballot, int] = {}
         """Ballot -> voters (bits) that granted a pre-vote of it."""
         self.acted_ns: dict[int, int] = {}
         """Agent -> when it last tried, led or gave up."""
         self.handlers: dict[str, Handler] = {
-            "started": self.on_act,
+            "started": self.on_started,
             "told_pre_vote": self.on_told_pre_vote,
             "told_grant": self.on_told_grant,
             "prepare": self.on_prepare,
             "leader": self.on_act,
             "step_down": self.on_act,
         }
+
+    def on_started(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
+        self.acted_ns[agent] = time_ns
+        self.before[agent] = set(self.asked.get(agent, ()))
 
     def on_act(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
         self.acted_ns[agent] = time_ns
@@ -58,6 +68,7 @@ class Elections:
     ) -> None:
         """``extra``: until when it heard a leader, or was held up."""
         self.polled[agent] = ballot
+        self.asked.setdefault(agent, set()).add(ballot)
         since_ns = self.acted_ns.get(agent)
         self.acted_ns[agent] = time_ns
         if extra is None or since_ns is None or not self.timeout_ns:
@@ -95,13 +106,13 @@ class Elections:
     def on_prepare(self, agent: int, inc: int, time_ns: int, ballot: Ballot, slot: int, value: Any, extra: Any) -> None:
         self.acted_ns[agent] = time_ns
         voters, quorum = self.promises.voters, self.promises.quorum
-        granted = self.granted.get(self.polled.get(agent, NO_BALLOT), 0)
-        if agent in voters:
-            granted |= 1 << agent
-        if quorum > 1 and granted.bit_count() < quorum:
+        own = 1 << agent if agent in voters else 0
+        polls = {self.polled.get(agent, NO_BALLOT), *self.before.get(agent, ())}
+        most = max((self.granted.get(poll, 0) | own).bit_count() for poll in polls)
+        if quorum > 1 and most < quorum:
             self.sink.add(
                 "election/no-pre-vote",
-                f"{self.sink.name(agent)} begins phase 1 of {show(ballot)}; of its pre-vote {granted.bit_count()} have "
+                f"{self.sink.name(agent)} begins phase 1 of {show(ballot)}; of its pre-vote {most} have "
                 f"granted, a quorum is {quorum}",
                 time_ns,
                 (agent,),

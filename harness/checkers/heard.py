@@ -31,9 +31,10 @@ class Heard:
 
     def __init__(self, sink: Sink) -> None:
         self.sink = sink
-        self.first_slot: dict[Ballot, int] = {}
-        self.pages: dict[Ballot, dict[int, list[tuple[int, int]]]] = {}
-        """Ballot -> sender -> (first slot of a page, first slot behind it)."""
+        self.first_slot: dict[int, int] = {}
+        """Agent -> the first slot of its latest phase 1."""
+        self.pages: dict[int, tuple[Ballot, dict[int, list[tuple[int, int]]]]] = {}
+        """Agent -> the ballot that it prepares, and sender -> (first slot of a page, first slot behind it)."""
         self.written: dict[int, Ballot] = {}
         self.syncing: dict[int, Ballot] = {}
         self.durable: dict[int, Ballot] = {}
@@ -49,16 +50,17 @@ class Heard:
         }
 
     def on_prepare(self, agent: int, inc: int, time_ns: int, ballot: Ballot, slot: int, value: Any, extra: Any) -> None:
-        self.first_slot[ballot] = slot
-        self.pages[ballot] = {}
+        self.first_slot[agent] = slot
+        self.pages[agent] = (ballot, {})
 
     def on_heard_promise(
         self, agent: int, inc: int, time_ns: int, ballot: Ballot, slot: int, value: Any, extra: Any
     ) -> None:
         """``slot``: the first of the page; ``extra``: (sender, first slot behind the page, None: it is the last one)."""
         source, behind = extra
-        if ballot in self.pages:
-            told = self.pages[ballot].setdefault(source, [])
+        prepared, pages = self.pages.get(agent, (NO_BALLOT, {}))
+        if ballot == prepared:
+            told = pages.setdefault(source, [])
             told.append((slot, BEHIND_ALL if behind is None else behind))
 
     def on_promised(
@@ -79,7 +81,10 @@ class Heard:
         self.durable[agent] = NO_BALLOT  # it may be in the page cache only
 
     def on_leader(self, agent: int, inc: int, time_ns: int, ballot: Ballot, slot: int, value: Any, extra: Any) -> None:
-        pages, first = self.pages.pop(ballot, {}), self.first_slot.get(ballot, 1)
+        prepared, pages = self.pages.pop(agent, (NO_BALLOT, {}))
+        if prepared != ballot:
+            pages = {}
+        first = self.first_slot.get(agent, 1)
         for source in extra or ():
             if source == agent:
                 if self.durable.get(agent, NO_BALLOT) < ballot:

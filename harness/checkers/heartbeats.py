@@ -1,4 +1,4 @@
-"""Heartbeats: what a leader says of itself and of the log is so.
+"""Heartbeats: what a leader says of itself and of the log, in its Heartbeats above all, is so.
 
 Rules
 -----
@@ -15,7 +15,7 @@ Assumptions about the events
 * Only a world that sees what leaves an agent can tell (``told_heartbeat``, ``told_snapshot``): without them nothing is judged.
 * ``heard_cut`` tells that a leader handles such word, ``told_commit`` what commit index it tells at once in its Accepts.
 * A slot is chosen when a quorum has voted for it, or a learner holds it.
-* ``told_heartbeat`` names the acceptors of which the leader handled any message within ``DEAF_TIMEOUTS`` election timeouts; or
+* ``told_heartbeat`` names those of whom the leader handled any message within ``DEAF_TIMEOUTS`` election timeouts; or
   None, where a clock fault, a stop or a slow disk may have kept a heartbeat back, or its clock from telling the time.
 """
 
@@ -24,7 +24,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.checkers.decisions import Decisions
-from harness.checkers.leaderships import Durable
+from harness.checkers.leaderships import Snapshots
 from harness.checkers.oracle import Handler, Sink, show
 from harness.checkers.votes import Votes
 from harness.record import Ballot
@@ -34,16 +34,16 @@ DEAF_TIMEOUTS = 2
 
 
 class Heartbeats:
-    """What leaders tell of themselves. ``Votes``, ``Decisions`` and ``Durable`` hear of each event first."""
+    """What leaders tell of themselves. ``Votes``, ``Decisions`` and ``Snapshots`` hear of each event first."""
 
     def __init__(
-        self, sink: Sink, votes: Votes, decisions: Decisions, durable: Durable, election_timeout_ns: int
+        self, sink: Sink, votes: Votes, decisions: Decisions, snapshots: Snapshots, election_timeout_ns: int
     ) -> None:
         """``election_timeout_ns``: 0 if it is not known; then nobody is called deaf."""
         self.sink = sink
         self.votes = votes
         self.decisions = decisions
-        self.durable = durable
+        self.snapshots = snapshots
         self.deaf_ns = DEAF_TIMEOUTS * election_timeout_ns
         self.prefix = 0
         """Every slot up to this is chosen."""
@@ -68,11 +68,11 @@ class Heartbeats:
         stable, heard = extra
         if slot > self.prefix:
             self._must_be_chosen(agent, time_ns, ballot, slot)
-        if stable and agent not in self.durable.told and stable > self.durable.by_majority():
+        if stable and agent not in self.snapshots.told and stable > self.snapshots.by_majority():
             self.sink.add(
                 "stable/not-durable",
                 f"{self.sink.name(agent)} tells that a majority of the learners has durable snapshots up to slot {stable}; "
-                f"they have told that of slot {self.durable.by_majority()}",
+                f"they have told that of slot {self.snapshots.by_majority()}",
                 time_ns,
                 (agent,),
                 stable,
@@ -103,7 +103,7 @@ class Heartbeats:
         self, agent: int, inc: int, time_ns: int, ballot: Ballot, slot: int, value: Any, extra: Any
     ) -> None:
         known = self.overtaken.get(agent)
-        if known is None or known[0] != ballot:
+        if known is None or known[0] != ballot or slot > known[1]:
             self.overtaken[agent] = (ballot, slot, time_ns)
 
     def on_told_commit(
@@ -141,12 +141,12 @@ class Heartbeats:
             )
 
     def on_cut(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
-        durable = self.durable
-        if durable.heard and agent not in durable.told and slot > durable.by_majority():
+        snapshots = self.snapshots
+        if snapshots.heard and agent not in snapshots.told and slot > snapshots.by_majority():
             self.sink.add(
                 "cut/not-stable",
                 f"{self.sink.name(agent)} cuts its log up to slot {slot}; a majority of the learners has told durable "
-                f"snapshots up to slot {durable.by_majority()} only",
+                f"snapshots up to slot {snapshots.by_majority()} only",
                 time_ns,
                 (agent,),
                 slot,

@@ -26,7 +26,7 @@ from harness.checkers.votes import Votes
 from harness.record import Ballot
 
 
-class Durable:
+class Snapshots:
     """Which slots the learners say are in their durable snapshots."""
 
     def __init__(self, learners: Sequence[int]) -> None:
@@ -59,12 +59,11 @@ class _Leadership:
 class Leaderships:
     """The slots of each leadership, from its phase 1 on. ``Decisions`` and ``Votes`` hear of each event first."""
 
-    def __init__(self, sink: Sink, votes: Votes, decisions: Decisions, durable: Durable) -> None:
+    def __init__(self, sink: Sink, votes: Votes, decisions: Decisions, snapshots: Snapshots) -> None:
         self.sink = sink
         self.votes = votes
         self.decisions = decisions
-        self.durable = durable
-        self.learners = durable.told
+        self.snapshots = snapshots
         self.prepared: dict[int, int] = {}
         """Agent -> first slot of its latest phase 1."""
         self.leads: dict[int, _Leadership] = {}
@@ -91,8 +90,8 @@ class Leaderships:
 
     def _known(self, agent: int, inc: int) -> int | None:
         """Slots up to this may be left out of its phase 1; None: it cannot be told."""
-        if agent not in self.learners:
-            return self.durable.by_majority() if self.durable.heard else None
+        if agent not in self.snapshots.told:
+            return self.snapshots.by_majority() if self.snapshots.heard else None
         standing = self.decisions.standings.get(agent)
         if standing is None or standing.incarnation != inc:
             return None

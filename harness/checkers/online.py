@@ -45,7 +45,7 @@ from harness.checkers.durable_votes import DurableVotes
 from harness.checkers.elections import Elections
 from harness.checkers.heard import Heard
 from harness.checkers.heartbeats import Heartbeats
-from harness.checkers.leaderships import Durable, Leaderships
+from harness.checkers.leaderships import Leaderships, Snapshots
 from harness.checkers.open_slots import OpenSlots
 from harness.checkers.oracle import Handler, Sink, ignore, in_turn
 from harness.checkers.promises import Promises
@@ -89,7 +89,7 @@ class OnlineOracles:
         for oracle in (returned, ballots, promises, votes, told, decisions, durable):
             self.add(oracle.handlers)
         if learners:
-            snapshots = Durable(learners)
+            snapshots = Snapshots(learners)
             leaderships = Leaderships(sink, votes, decisions, snapshots)
             heartbeats = Heartbeats(sink, votes, decisions, snapshots, election_timeout_ns)
             elections = Elections(sink, promises, election_timeout_ns)

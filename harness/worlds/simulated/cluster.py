@@ -158,7 +158,8 @@ class SimulatedCluster:
             election_timeout_ns=timeout_ns,
         )
         self._recent_ns = DEAF_TIMEOUTS * timeout_ns
-        """What a leader heard is of interest for so long."""
+        """What a leader heard is of interest for so long; and what held an agent back, or moved its clock, excuses it for so
+        long afterwards."""
         self._judges = oracles
         self.rehearsals = Rehearsals(plan.seed, self.oracles.recall)
         listeners: dict[str, Handler] = {"leader": self._on_leader, "step_down": self._on_step_down}
@@ -334,10 +335,7 @@ class SimulatedCluster:
         return runs_true and self.loop.now_ns > process.held_until_ns + self._recent_ns
 
     def _tell_pre_vote(self, process: SimulatedProcess, message: PreVote) -> None:
-        if message is process.said:
-            return
-        process.said = message
-        heard_ns = process.led_by[1] if self._means_it_now(process) else None
+        heard_ns = max(process.led_ns, process.held_until_ns) if self._means_it_now(process) else None
         now_ns = self.loop.now_ns
         self._on_told_pre_vote(process.id, process.incarnation, now_ns, message.ballot, 0, None, heard_ns)
 
@@ -349,7 +347,8 @@ class SimulatedCluster:
 
     def _tell_accept(self, process: SimulatedProcess, message: Accept) -> None:
         now_ns = self.loop.now_ns
-        self._on_told_commit(process.id, process.incarnation, now_ns, message.ballot, message.commit, None, None)
+        if now_ns > process.held_until_ns:  # not what a stop kept back in the middle of a step
+            self._on_told_commit(process.id, process.incarnation, now_ns, message.ballot, message.commit, None, None)
 
     def _tell_answer(self, process: SimulatedProcess, message: Reply) -> None:
         asked = (message.client, message.seq)
@@ -360,6 +359,7 @@ class SimulatedCluster:
         now_ns = self.loop.now_ns
         process.heard_ns[sender[0]] = now_ns
         if isinstance(message, (Accept, Heartbeat)):
+            process.led_ns = now_ns
             if sender[1] == self.processes[sender[0]].incarnation:  # who has heard a later life takes it for dead
                 process.led_by = (message.ballot, now_ns)
         elif isinstance(message, Request):

@@ -61,9 +61,11 @@ class SimulatedProcess:
         self.heard_ns: dict[int, int] = {}
         """Address -> when a message from there was handled last."""
         self.led_by: tuple[Ballot, int] = (NO_BALLOT, LONG_AGO_NS)
-        """The ballot whose leader it heard last, and when."""
+        """The ballot whose leader it heard last, and when; not of a leader that has restarted since."""
+        self.led_ns = LONG_AGO_NS
+        """When it heard anything of a leader, whichever."""
         self.said: AnyMessage | None = None
-        """What it told everybody last."""
+        """Its last heartbeat."""
         self.held_until_ns = 0
         """What it said until then may have been meant long before: it was stopped, its disk was slow, or its clock
         was set."""
