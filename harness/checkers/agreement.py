@@ -2,6 +2,10 @@
 
 Sound on any record, also an incomplete one: two rows that differ are two rows that differ. It does not tell which of the
 values is right, nor that anything was learned at all.
+
+Rules
+-----
+* agreement/two-values: all learners, in all their lives, learn and apply one value a slot (Paxos Made Simple 2.1).
 """
 
 from __future__ import annotations

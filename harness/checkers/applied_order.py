@@ -3,6 +3,13 @@
 Per incarnation the applied slots are consecutive, from where the incarnation began (``started.commit``) or from the
 snapshot it installed; an older snapshot never replaces newer state. Outcome digests are equal at equal slots, and so are
 the digests of states (``snapshot``, ``installed``, ``stopped``): replicas that differ have diverged.
+
+Rules
+-----
+* applied-order/gap, applied-order/repeated, applied-order/installed-backwards: slots are applied one after the other, each
+  once, and no older snapshot replaces newer state (Paxos Made Simple 3).
+* applied-order/not-chosen: what is applied is what was learned.
+* applied-order/outcomes-differ, applied-order/states-differ: equal slots give equal outcomes and states.
 """
 
 from __future__ import annotations

@@ -7,6 +7,12 @@ nothing is lost on the way to the record: there it is a violation.
 
 All writers read one clock, so their files are merged by time. That a cause never stands behind its effect is not taken on
 trust: no vote is earlier than the proposal it is for, and no command is chosen before its client asked.
+
+Rules
+-----
+* client/seq-reused: a client gives each operation a number of its own.
+* record/decided, record/history and the like: in virtual time, where nothing is lost, every part of the record is there and
+  agrees with itself; if not, the code of agents or clients is to blame.
 """
 
 from __future__ import annotations

@@ -4,6 +4,15 @@
 * Damage that an agent finds in its log is a violation too, unless the plan corrupted that log: kills and power cuts must not.
 * A disk that failed although nobody planned it, and a kill by somebody else (the system's out-of-memory killer), say
   nothing of the tested system: INCONCLUSIVE. (A simulated disk fails only as planned: there it is a violation.)
+
+Rules
+-----
+* crash/protocol-violation: no agent finds safety broken; one that does stops.
+* crash/log-corrupted: no agent finds damage in its log, unless the plan did it: kills and power cuts must not.
+* crash/storage: no disk fails, unless the plan made it.
+* crash/TypeError and the like: the code of agents, and of clients' sessions, raises nothing.
+* crash/page-too-long, crash/no-such-node, crash/unsendable: in virtual time, every message fits into a page, goes to a node
+  that there is, and can travel.
 """
 
 from __future__ import annotations

@@ -4,6 +4,11 @@ At the end of a run the power of all nodes is cut and they start again. What cam
 where each began (``started.commit``), what it installed and applied since. An acknowledged write must be covered by the
 final state of a majority of the learners. Does not tell a write that is lost from one that is only not learned again
 within the time given: either way clients cannot have it.
+
+Rules
+-----
+* durability/acknowledged-not-chosen: a write that was acknowledged stands in a slot.
+* durability/acknowledged-lost: and it is in the final state of a majority of the learners.
 """
 
 from __future__ import annotations

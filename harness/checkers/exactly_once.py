@@ -3,6 +3,11 @@
 A retry may well be chosen in a second slot: the session layer has to skip it there, and says so in the ``applied`` row.
 Two ways to break it: a command executed twice, and a command skipped as a duplicate of nothing (its client number was
 used before, so a new operation is swallowed).
+
+Rules
+-----
+* exactly-once/executed-twice: a command is executed in one slot only (Ongaro's thesis 6.3).
+* exactly-once/swallowed: a command that is skipped as a duplicate has been executed before.
 """
 
 from __future__ import annotations

@@ -3,6 +3,11 @@
 It proves that a user could have seen what is wrong, where the other checkers look inside. Registers with unambiguous
 values are judged by zones, whatever the length of the history; see ``linearizability/``. Operations that clients reported
 as failed count as not done; if the verdict hangs on that, the explanation says so.
+
+Rules
+-----
+* linearizability/stale-value, linearizability/illegal and others: one order of the operations, within real time, explains all
+  answers. If there is none it is told which operations force that, edge by edge (docs/checking.md).
 """
 
 from __future__ import annotations

@@ -11,6 +11,15 @@
 
 When the power of all nodes is cut at the end, the bound for convergence counts from their restart. Learners whose log was
 corrupted by a fault of the plan may refuse to start, and are not waited for.
+
+Rules
+-----
+* liveness/no-progress: after the heal every client gets an answer within the time stated.
+* liveness/not-converged, liveness/down: every agent comes back, and every learner reaches what the others have.
+* liveness/unsettled: in virtual time, nobody takes over from a leader long after the heal.
+* liveness/given-up: in virtual time, no operation waits in vain long after the heal, however well others are served.
+* liveness/gap: in virtual time, every slot is decided that stands before a decided one.
+* liveness/log-not-cut: in virtual time, logs are cut as the snapshots allow.
 """
 
 from __future__ import annotations

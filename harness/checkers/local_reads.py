@@ -4,6 +4,11 @@ A local read is answered by one learner from what it holds, and tells up to whic
 checked exactly: the value is the one the agreed log gives after that slot, and for each client the slots never sink.
 What is not checked: how old the answer was (nothing is promised of that).
 
+Rules
+-----
+* local-reads/value-differs: the value is the one that the log gives after the slot that was told.
+* local-reads/version-sank: no client reads an older state than it has seen before.
+
 Source: The Part-Time Parliament, section 3.3.4 (learning the law).
 """
 

@@ -6,6 +6,12 @@ sessions used since a client's last command knows whether its own must still be 
 agent. Uses are counted in the client's favour or against it, whichever excuses the system: a skipped command may or may not
 count as a use. A command is held against the session its client used last, or the only one it opened.
 
+Rules
+-----
+* sessions/opened-twice: a request for a session opens one.
+* sessions/expired-early: a command whose session must still be there is not turned away.
+* sessions/outlived: a command whose session must have gone is not executed.
+
 Source: Ongaro's thesis, section 6.3.
 """
 

@@ -2,6 +2,12 @@
 that are not longer than the plan lets them be.
 
 Needs the whole history: a command that nobody asked for and a lost row of the history look alike.
+
+Rules
+-----
+* validity/not-requested, validity/altered, validity/too-early: a chosen command was asked for by a client, in these words,
+  and before (Paxos Made Simple 2.1).
+* validity/batch-too-long: a value holds no more commands than a batch may.
 """
 
 from __future__ import annotations

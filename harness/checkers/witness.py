@@ -3,6 +3,13 @@
 Replaying the log on the model must give every client the answer it got, and the log's order must respect real time: an
 operation that ended before another began stands before it. Linear in the length of the log. A pass is a certificate of
 linearizability; a failure means that the log is no legal order (the black-box check tells whether clients could notice).
+
+Rules
+-----
+* witness/answer-without-slot: a slot explains each answer.
+* witness/answer-differs: the log, replayed in order, gives that answer.
+* witness/failed-but-executed: what a client was told is not done is not done.
+* witness/real-time-order: an operation that ended before another began stands before it in the log (Herlihy and Wing 1990).
 """
 
 from __future__ import annotations
