@@ -23,6 +23,7 @@ Rules (``oracle/rule``), by the file that judges them and tells their sources
 * ``leaderships.py``, online: phase-1/uncovered, proposal/gap
 * ``heartbeats.py``, online, where it is seen what leaves a leader: commit/not-chosen, stable/not-durable, cut/not-stable,
   leader/deaf, leader/overtaken
+* ``catch_ups.py``, online, where messages are seen to arrive and leave: catch-up/unanswered
 * ``heard.py``, online, where messages are seen to arrive: promise/not-heard, promise/not-durable
 * ``elections.py``, online, where it is seen what leaves an agent: election/no-pre-vote, election/granted-too-soon,
   election/idle
@@ -40,6 +41,7 @@ from typing import Any
 
 from harness.checkers.answers import Answers
 from harness.checkers.ballots import Ballots
+from harness.checkers.catch_ups import CatchUps
 from harness.checkers.decisions import Decisions
 from harness.checkers.durable_votes import DurableVotes
 from harness.checkers.elections import Elections
@@ -93,7 +95,8 @@ class OnlineOracles:
             leaderships = Leaderships(sink, votes, decisions, snapshots)
             heartbeats = Heartbeats(sink, votes, decisions, snapshots, election_timeout_ns)
             elections = Elections(sink, promises, election_timeout_ns)
-            for late in (snapshots, leaderships, heartbeats, elections, answers, Heard(sink)):
+            catch_ups = CatchUps(sink, decisions, election_timeout_ns)
+            for late in (snapshots, leaderships, heartbeats, elections, answers, Heard(sink), catch_ups):
                 self.add(late.handlers)
         if window:
             self.add(OpenSlots(sink, window, decisions).handlers)

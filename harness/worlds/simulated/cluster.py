@@ -38,6 +38,7 @@ from paxos_impl.messages import (
     Accept,
     Accepted,
     AnyMessage,
+    CatchUp,
     Heartbeat,
     HeartbeatReply,
     Learn,
@@ -179,6 +180,8 @@ class SimulatedCluster:
         self._on_told_grant: Handler = self._handlers.get("told_grant", ignore)
         self._on_heard_promise: Handler = self._handlers.get("heard_promise", ignore)
         self._on_heard_cut: Handler = self._handlers.get("heard_cut", ignore)
+        self._on_heard_catch_up: Handler = self._handlers.get("heard_catch_up", ignore)
+        self._on_told_learn: Handler = self._handlers.get("told_learn", ignore)
         self._on_told_commit: Handler = self._handlers.get("told_commit", ignore)
         self._on_request: Handler = self._handlers.get("request", ignore)
         tells: dict[str, Callable[[SimulatedProcess, Any], None]] = {
@@ -192,7 +195,7 @@ class SimulatedCluster:
         }
         self._tells = {message: tells[kind] for message, kind in TOLD_KINDS.items() if record or kind in self._handlers}
         if oracles:
-            self._tells |= {Learn: self._must_fit, SnapshotPage: self._must_fit}
+            self._tells |= {Learn: self._tell_learn, SnapshotPage: self._must_fit}
         draw = Random(f"{plan.seed}/clients").random
         workload = MixedWorkload(plan.workload, Random(f"{plan.seed}/workload").random, "v")
         self.clients = OpenLoop(
@@ -350,6 +353,10 @@ class SimulatedCluster:
         if now_ns > process.held_until_ns:  # not what a stop kept back in the middle of a step
             self._on_told_commit(process.id, process.incarnation, now_ns, message.ballot, message.commit, None, None)
 
+    def _tell_learn(self, process: SimulatedProcess, message: Learn) -> None:
+        self._must_fit(process, message)
+        self._on_told_learn(process.id, process.incarnation, self.loop.now_ns, NO_BALLOT, message.slot, None, None)
+
     def _tell_answer(self, process: SimulatedProcess, message: Reply) -> None:
         asked = (message.client, message.seq)
         self._on_told_answer(process.id, process.incarnation, self.loop.now_ns, NO_BALLOT, 0, message.status, asked)
@@ -369,6 +376,9 @@ class SimulatedCluster:
         elif isinstance(message, Promise):
             page = (sender[0], None if message.last or not message.votes else message.votes[-1].slot + 1)
             self._on_heard_promise(process.id, process.incarnation, now_ns, message.ballot, message.start, None, page)
+        elif isinstance(message, CatchUp) and sender[1] == self.processes[sender[0]].incarnation:
+            asked_by = (sender[0], self._means_it_now(process))
+            self._on_heard_catch_up(process.id, process.incarnation, now_ns, NO_BALLOT, message.slot, None, asked_by)
         elif isinstance(message, Truncated) and self._judges and sender[1] == self.processes[sender[0]].incarnation:
             self._on_heard_cut(process.id, process.incarnation, now_ns, message.ballot, message.floor, None, None)
             self._tells[Accept] = self._tell_accept  # rarely needed, and what is sent most often

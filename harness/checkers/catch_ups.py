@@ -1,0 +1,85 @@
+"""Catch-ups: who is asked for a chosen value that it holds gives it.
+
+Rule
+----
+* catch-up/unanswered: a learner that is asked, twice, for the values from a slot on, and holds that slot's, sends them (Paxos
+  Made Live 4.2). Else who misses a value is served by luck.
+
+Assumptions about the events
+----------------------------
+* Only a world that sees messages arrive and leave can tell (``heard_catch_up``, ``told_learn``): without them nothing is
+  judged.
+* ``extra`` of ``heard_catch_up`` is (who asks, is the agent free to answer at once). One that was stopped lately, or whose
+  disk is slow, may have an answer under way.
+* A slot below the agent's cut is answered by a snapshot, and not judged.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.checkers.decisions import Decisions
+from harness.checkers.oracle import Handler, Sink
+
+Question = tuple[int, int]
+"""(who asks, from which slot on)"""
+
+
+class CatchUps:
+    """Questions that wait for an answer. ``Decisions`` hears of each event first."""
+
+    def __init__(self, sink: Sink, decisions: Decisions, election_timeout_ns: int) -> None:
+        """``election_timeout_ns``: within half of it an answer must have left; 0: nothing is judged."""
+        self.sink = sink
+        self.decisions = decisions
+        self.patience_ns = election_timeout_ns // 2
+        self.floor: dict[int, int] = {}
+        self.open: dict[int, dict[Question, int]] = {}
+        """Agent -> question -> when it was asked first without having been answered since."""
+        self.handlers: dict[str, Handler] = {
+            "heard_catch_up": self.on_heard_catch_up,
+            "told_learn": self.on_told_learn,
+            "started": self.on_started,
+            "installed": self.on_floor,
+            "cut": self.on_floor,
+        }
+
+    def on_started(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
+        self.open.pop(agent, None)
+        if isinstance(extra, dict):
+            self.on_floor(agent, inc, time_ns, None, int(extra.get("commit", 0)), None, None)
+
+    def on_floor(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
+        self.floor[agent] = max(slot, self.floor.get(agent, 0))
+
+    def on_told_learn(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
+        waiting = self.open.get(agent)
+        if waiting:
+            for question in [one for one in waiting if one[1] == slot]:
+                del waiting[question]
+
+    def on_heard_catch_up(
+        self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any
+    ) -> None:
+        asker, is_free = extra
+        waiting = self.open.setdefault(agent, {})
+        question = (asker, slot)
+        if not (is_free and self._holds(agent, inc, slot)):
+            waiting.pop(question, None)
+            return
+        since_ns = waiting.setdefault(question, time_ns)
+        if self.patience_ns and time_ns - since_ns > self.patience_ns:
+            self.sink.add(
+                "catch-up/unanswered",
+                f"{self.sink.name(agent)} holds what was chosen in slot {slot}; {self.sink.name(asker)} has asked for it since "
+                f"{(time_ns - since_ns) / 1e9:.3f} s, and got no answer",
+                time_ns,
+                (agent, asker),
+                slot,
+            )
+
+    def _holds(self, agent: int, inc: int, slot: int) -> bool:
+        standing = self.decisions.standings.get(agent)
+        if standing is None or standing.life != inc or slot <= self.floor.get(agent, 0):
+            return False
+        return slot in standing.chosen or slot <= standing.covered
