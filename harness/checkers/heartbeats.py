@@ -133,7 +133,7 @@ class Heartbeats:
             self.sink.add(
                 "leader/deaf",
                 f"{self.sink.name(agent)} still leads {show(ballot)}, though for {self.deaf_ns / 1e9:g} s it has heard "
-                f"{len(signs)} acceptors of the {self.votes.quorum} that make a quorum",
+                f"{len(signs)} of the {self.votes.quorum} acceptors that make a quorum",
                 time_ns,
                 (agent,),
                 ballot=ballot,
