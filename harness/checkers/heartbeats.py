@@ -34,7 +34,7 @@ DEAF_TIMEOUTS = 2
 
 
 class Heartbeats:
-    """What leaders tell of themselves. ``Votes``, ``Decisions`` and ``Snapshots`` hear of each event first."""
+    """What leaders tell of themselves. ``Votes``, ``Decisions`` and ``Told`` hear of each event first."""
 
     def __init__(
         self, sink: Sink, votes: Votes, decisions: Decisions, snapshots: Snapshots, election_timeout_ns: int
@@ -68,7 +68,7 @@ class Heartbeats:
         stable, heard = extra
         if slot > self.prefix:
             self._must_be_chosen(agent, time_ns, ballot, slot)
-        if stable and agent not in self.snapshots.told and stable > self.snapshots.by_majority():
+        if stable and agent not in self.snapshots.learners and stable > self.snapshots.by_majority():
             self.sink.add(
                 "stable/not-durable",
                 f"{self.sink.name(agent)} tells that a majority of the learners has durable snapshots up to slot {stable}; "
@@ -142,7 +142,7 @@ class Heartbeats:
 
     def on_cut(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
         snapshots = self.snapshots
-        if snapshots.heard and agent not in snapshots.told and slot > snapshots.by_majority():
+        if snapshots.heard and agent not in snapshots.learners and slot > snapshots.by_majority():
             self.sink.add(
                 "cut/not-stable",
                 f"{self.sink.name(agent)} cuts its log up to slot {slot}; a majority of the learners has told durable "

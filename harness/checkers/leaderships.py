@@ -22,29 +22,26 @@ from typing import Any
 
 from harness.checkers.decisions import Decisions
 from harness.checkers.oracle import Handler, Sink, show
+from harness.checkers.told import Told
 from harness.checkers.votes import Votes
 from harness.record import Ballot
 
 
 class Snapshots:
-    """Which slots the learners say are in their durable snapshots."""
+    """Which slots the learners say are in their durable snapshots. ``Told`` keeps what each of them said."""
 
-    def __init__(self, learners: Sequence[int]) -> None:
-        self.told = dict.fromkeys(learners, 0)
-        self.heard = False
+    def __init__(self, learners: Sequence[int], told: Told) -> None:
+        self.learners = learners
+        self._told = told.snapshots
+
+    @property
+    def heard(self) -> bool:
         """Whether anything was told: if not, this world does not see it."""
-        self.handlers: dict[str, Handler] = {"told_snapshot": self.on_told_snapshot}
-
-    def on_told_snapshot(
-        self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any
-    ) -> None:
-        self.heard = True
-        if slot > self.told.get(agent, slot):
-            self.told[agent] = slot
+        return bool(self._told)
 
     def by_majority(self) -> int:
         """Slots up to this are in durable snapshots of a majority of the learners, as far as these have said so."""
-        return sorted(self.told.values(), reverse=True)[len(self.told) // 2]
+        return sorted((self._told.get(one, 0) for one in self.learners), reverse=True)[len(self.learners) // 2]
 
 
 class _Leadership:
@@ -90,7 +87,7 @@ class Leaderships:
 
     def _known(self, agent: int, inc: int) -> int | None:
         """Slots up to this may be left out of its phase 1; None: it cannot be told."""
-        if agent not in self.snapshots.told:
+        if agent not in self.snapshots.learners:
             return self.snapshots.by_majority() if self.snapshots.heard else None
         standing = self.decisions.standings.get(agent)
         if standing is None or standing.incarnation != inc:

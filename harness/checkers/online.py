@@ -91,12 +91,12 @@ class OnlineOracles:
         for oracle in (returned, ballots, promises, votes, told, decisions, durable):
             self.add(oracle.handlers)
         if learners:
-            snapshots = Snapshots(learners)
+            snapshots = Snapshots(learners, told)
             leaderships = Leaderships(sink, votes, decisions, snapshots)
             heartbeats = Heartbeats(sink, votes, decisions, snapshots, election_timeout_ns)
             elections = Elections(sink, promises, election_timeout_ns)
             catch_ups = CatchUps(sink, decisions, election_timeout_ns)
-            for late in (snapshots, leaderships, heartbeats, elections, answers, Heard(sink), catch_ups):
+            for late in (leaderships, heartbeats, elections, answers, Heard(sink), catch_ups):
                 self.add(late.handlers)
         if window:
             self.add(OpenSlots(sink, window, decisions).handlers)

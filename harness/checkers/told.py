@@ -43,6 +43,7 @@ class Told:
         self.speaks: dict[int, tuple[Ballot, list[int]]] = {}
         """The ballot of which an acceptor told a vote last, with its slots: the next one is mostly of the same."""
         self.snapshots: dict[int, int] = {}
+        """Agent -> slots up to this are in the durable snapshot it told of last."""
         self.handlers: dict[str, Handler] = {
             "told_promise": self.on_told_promise,
             "told_vote": self.on_told_vote,
@@ -100,7 +101,7 @@ class Told:
     def on_told_snapshot(
         self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any
     ) -> None:
-        if slot > self.snapshots.get(agent, 0):
+        if slot > self.snapshots.get(agent, -1):
             self.snapshots[agent] = slot
 
     def on_recovered(

@@ -25,7 +25,7 @@ _WAIT_NS = 200 * MILLISECOND
 """What clients wait before they ask again: longer than a leader that hears nobody leads."""
 
 _MOST_GONE = 0.15
-"""How often it is the others that go, instead of the leader being cut off."""
+"""How often voters go, most or a few of them, instead of the leader being cut off."""
 
 
 def generate(seed: int, frame: Frame) -> Plan:

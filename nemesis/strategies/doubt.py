@@ -4,7 +4,8 @@ Answers are lost after the command was executed; requests come twice, the second
 to a leader that never saw the first; clients lose patience and come back as others, so that sessions push each other out. The
 servers have little trouble meanwhile, but leaders change: who leads next must know from the log what was executed, and under
 which session. Or there is just room for the sessions of the few clients, and what a client that has gone asked for comes again,
-its session as well: that pushes out the one of a client that still asks, and was not told that it had its way.
+its session as well: that pushes out the one of a client that still asks, and was not told that it had its way. Or a client is
+refused by all for as long as it waits, and copies of what it asked are still on their way.
 """
 
 from __future__ import annotations
@@ -73,7 +74,8 @@ def _impatient(plan: Plan, draw: Draw, frame: Frame) -> Plan:
 
 
 def _forgotten(plan: Plan, draw: Draw, frame: Frame) -> Plan:
-    """Few clients with as many sessions; most answers are lost, and each request comes again when its client has gone."""
+    """Few clients with as many sessions; each request comes again when its client has gone. Most answers are lost, or nobody leads
+    for longer than clients wait."""
     patience_ns, clients = choice(draw, (100, 150, 300)) * MILLISECOND, choice(draw, (1, 1, 2))
     timing = patient(plan, 15 * MILLISECOND, patience_ns)
     patience_ns = timing.operation_timeout_ns
@@ -85,7 +87,8 @@ def _forgotten(plan: Plan, draw: Draw, frame: Frame) -> Plan:
         "peer": ALL_CLIENTS,
     }
     lost: dict[str, Parameter] = {"probability": round(0.4 + 0.5 * draw(), 2), "way": "out", "peer": ALL_CLIENTS}
-    leaderless = _leaderless(plan, draw) if draw() < 0.4 else []
+    unanswered = [Fault("drop", "all", at_ns=0, duration_ns=-1, params=lost)]
+    trouble = _leaderless(plan, draw) if draw() < 0.4 else unanswered
     return msgspec.structs.replace(
         plan,
         timing=timing if frame.base.timing == Timing() else plan.timing,
@@ -93,8 +96,7 @@ def _forgotten(plan: Plan, draw: Draw, frame: Frame) -> Plan:
         limits=frame.limits or msgspec.structs.replace(plan.limits, max_sessions=1),
         faults=(
             Fault("duplicate", "all", at_ns=0, duration_ns=-1, params=late),
-            *((Fault("drop", "all", at_ns=0, duration_ns=-1, params=lost),) if not leaderless else ()),
-            *leaderless,
+            *trouble,
             *last_blow(plan, draw),
         ),
     )
