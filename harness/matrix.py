@@ -137,6 +137,8 @@ class MatrixRow(msgspec.Struct, frozen=True, omit_defaults=True):
     """In the trials that it survived."""
     unfinished: int = 0
     """Trials that have neither killed it nor reached their budget: it survives so far."""
+    codes: tuple[str, ...] = ()
+    """Versions of the code that the trials were run with."""
 
 
 class MatrixResult(msgspec.Struct, frozen=True):
@@ -622,6 +624,7 @@ def _row(name: str, strategy: str, trials: list[Trial], unfinished: int) -> Matr
         max(trial.schedules for trial in trials),
         total(trial.calls for trial in trials if not trial.killed),
         unfinished,
+        versions(trials),
     )
 
 
@@ -646,8 +649,11 @@ class Recorded(msgspec.Struct, frozen=True):
 
     schema_version: int
     rows: tuple[MatrixRow, ...]
-    codes: tuple[str, ...] = ()
-    """Versions of the code that the trials were run with."""
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """Versions of the code that the trials were run with."""
+        return tuple(sorted({code for row in self.rows for code in row.codes}))
 
 
 class GateResult(msgspec.Struct, frozen=True):
@@ -676,11 +682,7 @@ def write_recorded(result: MatrixResult, path: Path, before: Recorded | None = N
     """``before``: a record whose rows stay unless the result has newer ones."""
     rows = {(row.strategy, row.mutant): row for row in (*(before.rows if before else ()), *result.rows)}
     ordered = sorted(rows.values(), key=lambda row: (row.strategy != "portfolio", row.strategy, row.mutant))
-    codes = set(versions(result.trials))
-    if before is not None and len(rows) > len(result.rows):
-        codes.update(before.codes)
-    record = Recorded(1, tuple(ordered), tuple(sorted(codes)))
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(Recorded(1, tuple(ordered))), indent=1) + b"\n")
 
 
 def versions(trials: Iterable[Trial]) -> tuple[str, ...]:

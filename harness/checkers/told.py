@@ -43,7 +43,7 @@ class Told:
         self.speaks: dict[int, tuple[Ballot, list[int]]] = {}
         """The ballot of which an acceptor told a vote last, with its slots: the next one is mostly of the same."""
         self.snapshots: dict[int, int] = {}
-        """Agent -> slots up to this are in the durable snapshot it told of last."""
+        """Agent -> slots up to this are in a durable snapshot that it told of."""
         self.handlers: dict[str, Handler] = {
             "told_promise": self.on_told_promise,
             "told_vote": self.on_told_vote,

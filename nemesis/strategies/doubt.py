@@ -74,8 +74,8 @@ def _impatient(plan: Plan, draw: Draw, frame: Frame) -> Plan:
 
 
 def _forgotten(plan: Plan, draw: Draw, frame: Frame) -> Plan:
-    """Few clients with as many sessions; each request comes again when its client has gone. Most answers are lost, or nobody leads
-    for longer than clients wait."""
+    """Few clients with as many sessions; each request comes again when its client has gone. Most answers are lost, or nobody
+    leads for longer than clients wait."""
     patience_ns, clients = choice(draw, (100, 150, 300)) * MILLISECOND, choice(draw, (1, 1, 2))
     timing = patient(plan, 15 * MILLISECOND, patience_ns)
     patience_ns = timing.operation_timeout_ns

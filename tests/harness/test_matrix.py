@@ -504,7 +504,7 @@ def test_what_is_measured_of_some_bugs_leaves_the_other_rows(tmp_path: Path) -> 
     after = read_recorded(path)
     assert {row.mutant: row.schedules_median for row in after.rows} == {"A02": 3, "A05": 5}
     assert after.codes == ("new", "old")
-    write_recorded(summarise([new, msgspec.structs.replace(new, mutant="A05")]), path, after)
+    write_recorded(summarise([msgspec.structs.replace(new, mutant="A05")]), path, after)
     assert read_recorded(path).codes == ("new",)
 
 
