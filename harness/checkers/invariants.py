@@ -44,7 +44,9 @@ def check(case: Case) -> CheckResult:
     if problems:
         text = f"the trace is incomplete ({problems[0]})"
         return CheckResult(NAME, Verdict.INCONCLUSIVE, text, (), stats | {"suspicions": [v.rule for v in found]}, ABOUT)
-    return CheckResult(NAME, Verdict.PASS, f"{len(rows)} events obey all rules", (), stats, ABOUT)
+    return CheckResult(
+        NAME, Verdict.PASS, f"{len(rows)} events obey all rules that a record can show", (), stats, ABOUT
+    )
 
 
 def _seen(case: Case) -> Iterator[Violation]:

@@ -15,7 +15,6 @@ from typing import Any, TypedDict
 import msgspec
 
 from harness.checkers import endgame
-from harness.checkers.heartbeats import DEAF_TIMEOUTS
 from harness.checkers.online import OnlineOracles
 from harness.checkers.oracle import Handler, ignore, in_turn
 from harness.clients.open_loop import OpenLoop
@@ -24,9 +23,9 @@ from harness.errors import HarnessFault
 from harness.record import AgentEvent, FaultEvent, Operation
 from harness.results import Violation
 from harness.workloads.mixed import MixedWorkload
+from harness.worlds.simulated.hearsay import Hearsay
 from harness.worlds.simulated.loop import EventLoop
 from harness.worlds.simulated.network import Sender, SimulatedNetwork
-from harness.worlds.simulated.pages import PAGED, excess
 from harness.worlds.simulated.process import Died, SimulatedProcess
 from harness.worlds.simulated.rehearsal import Rehearsals
 from nemesis.plan import Plan
@@ -38,25 +37,12 @@ from paxos_impl.messages import (
     Accept,
     Accepted,
     AnyMessage,
-    CatchUp,
-    Heartbeat,
-    HeartbeatReply,
-    Learn,
     Prepare,
-    PreVote,
-    PreVoteReply,
     Promise,
-    Reply,
-    Request,
-    SnapshotPage,
-    Truncated,
-    Vote,
 )
 from paxos_impl.node import Node
 from paxos_impl.parts import Parts
 
-LONG_SYNC = 8
-"""A sync that takes more than this part of what counts as long ago holds back what an agent says."""
 DIGEST_BLOCK = 64
 """Entries that are hashed together, at least."""
 NETWORK = ("network", 0)
@@ -67,17 +53,6 @@ SENT_KINDS: dict[type, str] = {
     Accept: "sent_accept",
     Accepted: "sent_accepted",
 }
-TOLD_KINDS: dict[type, str] = {
-    Promise: "told_promise",
-    Accepted: "told_vote",
-    Vote: "told_vote",
-    HeartbeatReply: "told_snapshot",
-    Heartbeat: "told_heartbeat",
-    PreVote: "told_pre_vote",
-    PreVoteReply: "told_grant",
-    Reply: "told_answer",
-}
-"""Messages by which an agent says what it must not forget, or what must be so."""
 
 
 class Recording(msgspec.Struct):
@@ -148,7 +123,6 @@ class SimulatedCluster:
         names = {spec.id: spec.name for spec in specs}
         self.ledger = endgame.Ledger(names, frozenset(agents_playing(plan, "learner")))
         window = plan.limits.window if plan.cluster.deployment == "collapsed" else 0
-        timeout_ns = plan.timing.election_timeout_ns
         self.oracles = OnlineOracles(
             voters,
             len(voters) // 2 + 1,
@@ -156,11 +130,8 @@ class SimulatedCluster:
             self.ledger.first,
             window,
             learners=agents_playing(plan, "learner"),
-            election_timeout_ns=timeout_ns,
+            election_timeout_ns=plan.timing.election_timeout_ns,
         )
-        self._recent_ns = DEAF_TIMEOUTS * timeout_ns
-        """What a leader heard is of interest for so long; and what held an agent back, or moved its clock, excuses it for so
-        long afterwards."""
         self._judges = oracles
         self.rehearsals = Rehearsals(plan.seed, self.oracles.recall)
         listeners: dict[str, Handler] = {"leader": self._on_leader, "step_down": self._on_step_down}
@@ -172,30 +143,17 @@ class SimulatedCluster:
                 self.oracles.add(self.rehearsals.handlers)
             self._handlers = {kind: in_turn(handlers) for kind, handlers in self.oracles.handlers.items()}
         self._on_sync_begun, self._on_sync_ended = self._observer("sync_begun"), self._observer("sync_ended")
-        self._on_power_lost, self._on_told_promise = self._observer("power_lost"), self._observer("told_promise")
-        self._on_told_vote, self._on_told_snapshot = self._observer("told_vote"), self._observer("told_snapshot")
-        self._on_told_heartbeat: Handler = self._handlers.get("told_heartbeat", ignore)
-        self._on_told_answer: Handler = self._handlers.get("told_answer", ignore)
-        self._on_told_pre_vote: Handler = self._handlers.get("told_pre_vote", ignore)
-        self._on_told_grant: Handler = self._handlers.get("told_grant", ignore)
-        self._on_heard_promise: Handler = self._handlers.get("heard_promise", ignore)
-        self._on_heard_cut: Handler = self._handlers.get("heard_cut", ignore)
-        self._on_heard_catch_up: Handler = self._handlers.get("heard_catch_up", ignore)
-        self._on_told_learn: Handler = self._handlers.get("told_learn", ignore)
-        self._on_told_commit: Handler = self._handlers.get("told_commit", ignore)
-        self._on_request: Handler = self._handlers.get("request", ignore)
-        tells: dict[str, Callable[[SimulatedProcess, Any], None]] = {
-            "told_promise": self._tell_promise,
-            "told_vote": self._tell_vote,
-            "told_snapshot": self._tell_snapshot,
-            "told_heartbeat": self._tell_heartbeat,
-            "told_answer": self._tell_answer,
-            "told_pre_vote": self._tell_pre_vote,
-            "told_grant": self._tell_grant,
-        }
-        self._tells = {message: tells[kind] for message, kind in TOLD_KINDS.items() if record or kind in self._handlers}
-        if oracles:
-            self._tells |= {Learn: self._tell_learn, SnapshotPage: self._must_fit}
+        self._on_power_lost = self._observer("power_lost")
+        self.hearsay = Hearsay(
+            plan,
+            self.loop,
+            self.processes,
+            self._handlers,
+            self._observer,
+            self._found,
+            judges=oracles,
+            records=record,
+        )
         draw = Random(f"{plan.seed}/clients").random
         workload = MixedWorkload(plan.workload, Random(f"{plan.seed}/workload").random, "v")
         self.clients = OpenLoop(
@@ -277,7 +235,7 @@ class SimulatedCluster:
 
     def _send(self, process: SimulatedProcess, outbox: list[tuple[int, AnyMessage]]) -> None:
         send, sender = self.network.send, process.sender
-        tells = self._tells
+        leaves = self.hearsay.leaves
         watched = self._watched
         for target, message in outbox:
             if watched:
@@ -285,7 +243,7 @@ class SimulatedCluster:
                 if kind is not None and kind in watched:
                     self._trigger(process, kind, getattr(message, "slot", 0))
                     watched = self._watched
-            tell = tells.get(type(message))
+            tell = leaves.get(type(message))
             if tell is not None:
                 tell(process, message)
             send(sender, target, message)
@@ -298,96 +256,10 @@ class SimulatedCluster:
             latency_ns += sum(process.sync_extras_ns.values())
         process.blocked = disk.sync_blocks
         now_ns = self.loop.now_ns
-        if latency_ns > self._recent_ns // LONG_SYNC:
-            process.held_until_ns = now_ns + latency_ns
+        if latency_ns > self.hearsay.long_sync_ns:
+            process.hold(now_ns + latency_ns)
         self._on_sync_begun(process.id, process.incarnation, now_ns, NO_BALLOT, 0, None, None)
         self.loop.at(now_ns + latency_ns, self._end_sync, process, process.incarnation)
-
-    def _tell_promise(self, process: SimulatedProcess, message: Promise) -> None:
-        """Let the oracles know what an agent has told: from now on it must not forget it."""
-        if self._judges:
-            self._must_fit(process, message)
-        told = [(vote.slot, vote.ballot, vote.chosen) for vote in message.votes]
-        extra = [message.last, told]
-        now_ns = self.loop.now_ns
-        self._on_told_promise(process.id, process.incarnation, now_ns, message.ballot, message.start, None, extra)
-
-    def _tell_vote(self, process: SimulatedProcess, message: Accepted | Vote) -> None:
-        now_ns = self.loop.now_ns
-        self._on_told_vote(process.id, process.incarnation, now_ns, message.ballot, message.slot, None, None)
-
-    def _tell_snapshot(self, process: SimulatedProcess, message: HeartbeatReply) -> None:
-        now_ns = self.loop.now_ns
-        self._on_told_snapshot(process.id, process.incarnation, now_ns, message.ballot, message.durable, None, None)
-
-    def _tell_heartbeat(self, process: SimulatedProcess, message: Heartbeat) -> None:
-        if message is process.said:
-            return  # the same, to somebody else
-        process.said = message
-        now_ns = self.loop.now_ns
-        heard: list[int] | None = None
-        if self._means_it_now(process):
-            since_ns = now_ns - self._recent_ns
-            heard = [source for source, at_ns in process.heard_ns.items() if at_ns >= since_ns]
-        extra = [message.stable, heard]
-        self._on_told_heartbeat(process.id, process.incarnation, now_ns, message.ballot, message.commit, None, extra)
-
-    def _means_it_now(self, process: SimulatedProcess) -> bool:
-        """What it says it meant a moment ago at most, and by a clock that has run as clocks should for long enough."""
-        runs_true = process.clock_is_true or process.clock.rate == 1.0
-        return runs_true and self.loop.now_ns > process.held_until_ns + self._recent_ns
-
-    def _tell_pre_vote(self, process: SimulatedProcess, message: PreVote) -> None:
-        heard_ns = max(process.led_ns, process.held_until_ns) if self._means_it_now(process) else None
-        now_ns = self.loop.now_ns
-        self._on_told_pre_vote(process.id, process.incarnation, now_ns, message.ballot, 0, None, heard_ns)
-
-    def _tell_grant(self, process: SimulatedProcess, message: PreVoteReply) -> None:
-        if message.granted:
-            led_by = process.led_by if self._means_it_now(process) else None
-            now_ns = self.loop.now_ns
-            self._on_told_grant(process.id, process.incarnation, now_ns, message.ballot, 0, None, led_by)
-
-    def _tell_accept(self, process: SimulatedProcess, message: Accept) -> None:
-        now_ns = self.loop.now_ns
-        if now_ns > process.held_until_ns:  # not what a stop kept back in the middle of a step
-            self._on_told_commit(process.id, process.incarnation, now_ns, message.ballot, message.commit, None, None)
-
-    def _tell_learn(self, process: SimulatedProcess, message: Learn) -> None:
-        self._must_fit(process, message)
-        self._on_told_learn(process.id, process.incarnation, self.loop.now_ns, NO_BALLOT, message.slot, None, None)
-
-    def _tell_answer(self, process: SimulatedProcess, message: Reply) -> None:
-        asked = (message.client, message.seq)
-        self._on_told_answer(process.id, process.incarnation, self.loop.now_ns, NO_BALLOT, 0, message.status, asked)
-
-    def _arrived(self, process: SimulatedProcess, sender: Sender, message: AnyMessage) -> None:
-        """The agent is about to handle it."""
-        now_ns = self.loop.now_ns
-        process.heard_ns[sender[0]] = now_ns
-        if isinstance(message, (Accept, Heartbeat)):
-            process.led_ns = now_ns
-            if sender[1] == self.processes[sender[0]].incarnation:  # who has heard a later life takes it for dead
-                process.led_by = (message.ballot, now_ns)
-        elif isinstance(message, Request):
-            command = message.command
-            asked = (command.client, command.seq)
-            self._on_request(process.id, process.incarnation, now_ns, NO_BALLOT, 0, None, asked)
-        elif isinstance(message, Promise):
-            page = (sender[0], None if message.last or not message.votes else message.votes[-1].slot + 1)
-            self._on_heard_promise(process.id, process.incarnation, now_ns, message.ballot, message.start, None, page)
-        elif isinstance(message, CatchUp) and sender[1] == self.processes[sender[0]].incarnation:
-            asked_by = (sender[0], self._means_it_now(process))
-            self._on_heard_catch_up(process.id, process.incarnation, now_ns, NO_BALLOT, message.slot, None, asked_by)
-        elif isinstance(message, Truncated) and self._judges and sender[1] == self.processes[sender[0]].incarnation:
-            self._on_heard_cut(process.id, process.incarnation, now_ns, message.ballot, message.floor, None, None)
-            self._tells[Accept] = self._tell_accept  # rarely needed, and what is sent most often
-
-    def _must_fit(self, process: SimulatedProcess, message: PAGED) -> None:
-        bytes_over = excess(message, self.plan.limits.page_bytes)
-        if bytes_over:
-            what = f"a {type(message).__name__} that is {bytes_over} bytes longer than a page"
-            self._found("crash/page-too-long", f"{process.name} sent {what} may be", (process.name,))
 
     def _observer(self, kind: str) -> Handler:
         """Told of what an agent did, as the world sees it: for the oracles and the record. The digest has it from elsewhere."""
@@ -480,7 +352,7 @@ class SimulatedCluster:
         if batch:
             self.steps += len(batch)
             for sender, message in batch:
-                self._arrived(process, sender, message)
+                self.hearsay.arrived(process, sender, message)
             node.handle(batch, now_ns)
 
     def _deliver(self, target: int, sender: Sender, message: AnyMessage) -> None:
@@ -512,7 +384,7 @@ class SimulatedCluster:
             process.inbox.append((sender, message))
         else:
             assert process.node is not None
-            self._arrived(process, sender, message)
+            self.hearsay.arrived(process, sender, message)
             self._step(process, process.node.handle, ((sender, message),))
 
     def _ended_by(self, process: SimulatedProcess, error: BaseException) -> None:

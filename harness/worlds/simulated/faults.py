@@ -101,7 +101,7 @@ class FaultyCluster(SimulatedCluster):
             if not process.paused:
                 continue
             process.paused = False
-            process.held_until_ns = max(process.held_until_ns, self.loop.now_ns)
+            process.hold(self.loop.now_ns)
             missed += len(process.waiting)
             if process.clock_is_true:
                 self._step(process, self._look_again, process.node)
@@ -205,7 +205,7 @@ class FaultyCluster(SimulatedCluster):
 
     def _clock_moved(self, process: SimulatedProcess) -> None:
         """The agent looks at its clock again: deadlines are readings of it, and come at another time now."""
-        process.held_until_ns = max(process.held_until_ns, self.loop.now_ns)
+        process.hold(self.loop.now_ns)
         node = process.node
         if not process.up or process.paused or node is None:
             return

@@ -116,3 +116,7 @@ class SimulatedProcess:
 
     def defer(self, event: Callable[[], None]) -> None:
         self.waiting.append(event)
+
+    def hold(self, until_ns: int) -> None:
+        """Something keeps it, or what it says, back until then."""
+        self.held_until_ns = max(self.held_until_ns, until_ns)
