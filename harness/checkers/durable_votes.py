@@ -1,20 +1,23 @@
-"""What is chosen rests on a quorum of votes that are durable: written, and synced since.
+"""What is chosen rests on a quorum of votes that are durable: written, and synced since. And so is each vote that is told.
 
-Rule
-----
+Rules
+-----
 * decision/not-durable: a value is chosen when a quorum has voted for it on paper that does not burn (Part-Time Parliament
   2.3; Paxos Made Live 4.1). Who counts a vote before its sync has ended, be it the own one, is wrong even if no power
   fails just then.
+* vote/not-durable: a vote leaves its acceptor when it has been cast, and a sync has ended that covers it (PTP 2.3, prevVote).
 
 Assumptions about the events
 ----------------------------
 * Only a world that sees syncs can tell (``sync_begun``, ``sync_ended``, ``power_lost``): without them nothing is judged.
 * A sync that has begun covers what was ``accepted`` before it by that agent. A process that is killed leaves what it wrote to
   the operating system, not durable until the next sync; what is there after a power cut is durable.
+* Where it is seen what leaves an acceptor (``told_vote``), each vote is judged, and not only those that a learner counts.
 * Only the first ``chosen`` of a slot that names a ballot is judged: who is told by another, or reads its log, counts nothing.
 * ``Votes`` hears of every event first: it keeps the tallies of votes.
 
-Does not judge promises and snapshots: what is told of them is held against what comes back (``Told``).
+Does not judge promises (``DurablePromises`` does) and snapshots: what is told of them is held against what comes back
+(``Told``).
 """
 
 from __future__ import annotations
@@ -44,6 +47,7 @@ class DurableVotes:
             "sync_ended": self.on_sync_ended,
             "power_lost": self.on_power_lost,
             "recovered": self.on_recovered,
+            "told_vote": self.on_told_vote,
         }
 
     def on_sync_begun(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
@@ -81,6 +85,24 @@ class DurableVotes:
                 tally.durable |= bit
             elif not tally.durable & bit:
                 written.append(tally)
+
+    def on_told_vote(
+        self, agent: int, inc: int, time_ns: int, ballot: Ballot, slot: int, value: Any, extra: Any
+    ) -> None:
+        tallies = self.votes.slots.get(slot)
+        tally = None if tallies is None else tallies.get(ballot)
+        if (tally is not None and tally.durable >> agent & 1) or not self.sees_syncs:
+            return
+        was_cast = tally is not None and tally.ever >> agent & 1
+        self.sink.add(
+            "vote/not-durable",
+            f"{self.sink.name(agent)} tells of its vote in slot {slot} at {show(ballot)}, "
+            f"{'which no sync has covered yet' if was_cast else 'which it has not cast'}",
+            time_ns,
+            (agent,),
+            slot,
+            ballot=ballot,
+        )
 
     def learned(self, agent: int, time_ns: int, ballot: Ballot | None, slot: int, value: Any) -> None:
         """A slot was learned for the first time, or is still unjudged."""

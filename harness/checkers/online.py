@@ -17,14 +17,16 @@ Rules (``oracle/rule``), by the file that judges them and tells their sources
   decision/states
 * ``told.py``, where it is seen what leaves an acceptor: promise/forgotten, promise/incomplete, vote/forgotten,
   snapshot/forgotten
-* ``durable_votes.py``, where syncs are seen: decision/not-durable
+* ``durable_votes.py``, where syncs are seen: decision/not-durable, vote/not-durable
+* ``durable_promises.py``, where syncs are seen, and what leaves an agent: promise/not-durable, ballot/not-durable
 * ``returned_votes.py``, where syncs are seen: vote/returned
 * ``open_slots.py``, where leaders are learners, online: proposal/window
 * ``leaderships.py``, online: phase-1/uncovered, proposal/gap
 * ``heartbeats.py``, online, where it is seen what leaves a leader: commit/not-chosen, stable/not-durable, cut/not-stable,
   leader/deaf, leader/overtaken
 * ``catch_ups.py``, online, where messages are seen to arrive and leave: catch-up/unanswered
-* ``heard.py``, online, where messages are seen to arrive: promise/not-heard, promise/not-durable
+* ``heard.py``, online, where messages are seen to arrive: promise/not-heard
+* ``counted.py``, online, where messages are seen to arrive: decision/not-heard, decision/not-voted
 * ``elections.py``, online, where it is seen what leaves an agent: election/no-pre-vote, election/granted-too-soon,
   election/idle
 * ``answers.py``, online, where requests and answers are seen: answer/not-executed, answer/refused,
@@ -42,7 +44,9 @@ from typing import Any
 from harness.checkers.answers import Answers
 from harness.checkers.ballots import Ballots
 from harness.checkers.catch_ups import CatchUps
+from harness.checkers.counted import Counted
 from harness.checkers.decisions import Decisions
+from harness.checkers.durable_promises import DurablePromises
 from harness.checkers.durable_votes import DurableVotes
 from harness.checkers.elections import Elections
 from harness.checkers.heard import Heard
@@ -96,7 +100,8 @@ class OnlineOracles:
             heartbeats = Heartbeats(sink, votes, decisions, snapshots, election_timeout_ns)
             elections = Elections(sink, promises, election_timeout_ns)
             catch_ups = CatchUps(sink, decisions, election_timeout_ns)
-            for late in (leaderships, heartbeats, elections, answers, Heard(sink), catch_ups):
+            heard, counted, told_first = Heard(sink), Counted(sink, votes), DurablePromises(sink, promises)
+            for late in (leaderships, heartbeats, elections, answers, told_first, heard, counted, catch_ups):
                 self.add(late.handlers)
         if window:
             self.add(OpenSlots(sink, window, decisions).handlers)

@@ -28,6 +28,7 @@ from paxos_impl.messages import (
     Heartbeat,
     HeartbeatReply,
     Learn,
+    Prepare,
     PreVote,
     PreVoteReply,
     Promise,
@@ -76,6 +77,7 @@ class Hearsay:
         self._found = found
         self._on_promise, self._on_vote = observed("told_promise"), observed("told_vote")
         self._on_snapshot = observed("told_snapshot")
+        self._on_heard_vote: Handler = handlers.get("heard_vote", ignore)
         self.leaves: dict[type, Said] = {}
         self._arrives: dict[type, Heard] = {}
         if judges or records:
@@ -88,6 +90,7 @@ class Hearsay:
         if judges:
             self.leaves |= {
                 Heartbeat: self._tell_heartbeat,
+                Prepare: self._tell_prepare,
                 PreVote: self._tell_pre_vote,
                 PreVoteReply: self._tell_grant,
                 Reply: self._tell_answer,
@@ -99,6 +102,8 @@ class Hearsay:
                 Heartbeat: self._hear_leader,
                 Request: self._hear_request,
                 Promise: self._hear_promise,
+                Accepted: self._hear_vote,
+                Vote: self._hear_vote,
                 CatchUp: self._hear_catch_up,
                 Truncated: self._hear_cut,
             }
@@ -148,6 +153,9 @@ class Hearsay:
             since_ns = self.loop.now_ns - self.recent_ns
             heard = [source for source, at_ns in process.heard_ns.items() if at_ns >= since_ns]
         self._tell("told_heartbeat", process, message.ballot, message.commit, None, [message.stable, heard])
+
+    def _tell_prepare(self, process: SimulatedProcess, message: Prepare) -> None:
+        self._tell("told_prepare", process, message.ballot, message.slot)
 
     def _tell_pre_vote(self, process: SimulatedProcess, message: PreVote) -> None:
         heard_ns = max(process.led_ns, process.held_until_ns) if self._means_it_now(process) else None
@@ -199,6 +207,11 @@ class Hearsay:
     def _hear_promise(self, process: SimulatedProcess, sender: Sender, message: Promise) -> None:
         behind = None if message.last or not message.votes else message.votes[-1].slot + 1
         self._tell("heard_promise", process, message.ballot, message.start, None, (sender[0], behind))
+
+    def _hear_vote(self, process: SimulatedProcess, sender: Sender, message: Accepted | Vote) -> None:
+        self._on_heard_vote(
+            process.id, process.incarnation, self.loop.now_ns, message.ballot, message.slot, None, sender[0]
+        )
 
     def _hear_catch_up(self, process: SimulatedProcess, sender: Sender, message: CatchUp) -> None:
         if self._is_of_this_life(sender):

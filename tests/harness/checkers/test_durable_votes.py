@@ -137,3 +137,66 @@ def test_a_leader_that_counts_its_own_vote_before_its_sync_is_seen_without_a_pow
     parts = dataclasses.replace(CORRECT, gate=OwnVoteAtOnce)
     assert "decision/not-durable" in {one.rule for one in simulate(plan, parts=parts).violations}
     assert simulate(plan).violations == []
+
+
+# -- told -------------------------------------------------------------------------------------------------------------
+
+
+def told(story: Story, inc: int = 1) -> list[str]:
+    story.tell(1, "told_vote", inc=inc, ballot=BALLOT, slot=1)
+    return [one.rule for one in story.oracles.violations]
+
+
+def test_a_vote_is_told_behind_its_sync() -> None:
+    story = Story()
+    story.vote(1)
+    story.synced(1)
+    assert told(story) == []
+
+
+def test_a_vote_is_told_before_its_sync() -> None:
+    story = Story()
+    story.vote(1)
+    assert told(story) == ["vote/not-durable"]
+
+
+def test_a_vote_is_told_behind_a_sync_that_had_begun_before_it() -> None:
+    story = Story()
+    story.tell(1, "sync_begun")
+    story.vote(1)
+    story.tell(1, "sync_ended")
+    assert told(story) == ["vote/not-durable"]
+
+
+def test_a_vote_is_told_that_was_not_cast() -> None:
+    story = Story()
+    story.vote(0)
+    story.synced(0)
+    story.synced(1)
+    assert told(story) == ["vote/not-durable"]
+
+
+@pytest.mark.parametrize("is_synced", [True, False])
+def test_a_vote_read_back_after_a_kill_is_told_behind_a_sync(is_synced: bool) -> None:
+    story = Story()
+    story.vote(1)
+    story.back(1, with_vote=True)
+    if is_synced:
+        story.synced(1, inc=2)
+    assert told(story, inc=2) == ([] if is_synced else ["vote/not-durable"])
+
+
+def test_a_vote_that_was_durable_before_a_kill_may_be_told_at_once() -> None:
+    story = Story()
+    story.vote(1)
+    story.synced(1)
+    story.back(1, with_vote=True)
+    assert told(story, inc=2) == []
+
+
+def test_a_vote_that_outlived_a_power_cut_may_be_told_at_once() -> None:
+    story = Story()
+    story.vote(1)
+    story.tell(1, "power_lost")
+    story.back(1, with_vote=True)
+    assert told(story, inc=2) == []

@@ -1,4 +1,4 @@
-"""Promises that a leader counts: heard whole, and its own durable."""
+"""Promises that a leader counts: heard whole."""
 
 from __future__ import annotations
 
@@ -70,25 +70,7 @@ def test_pages_that_leave_out_a_slot(trace: Trace, pages: list[tuple[int, int | 
     assert lead(trace, 1, 2) == ["promise/not-heard"]
 
 
-def test_an_own_promise_counts_when_it_is_durable(trace: Trace) -> None:
+def test_an_own_promise_is_not_heard(trace: Trace) -> None:
     hear(trace, 1)
     sync(trace)
     assert lead(trace, 0, 1) == []
-
-
-def test_an_own_promise_whose_sync_had_begun_before_it(trace: Trace) -> None:
-    trace = Trace(learners=ALL)
-    trace.prepare((1, 0), 3)
-    trace(0, "sync_begun")
-    for agent in ALL:
-        trace(agent, "promised", (1, 0))
-    trace(0, "sync_ended")
-    hear(trace, 1)
-    assert "promise/not-durable" in lead(trace, 0, 1)
-
-
-def test_a_restart_must_sync_what_it_recovered(trace: Trace) -> None:
-    trace.restart(0, (1, 0), [])
-    trace.prepare((1, 0), 1)
-    hear(trace, 1, 1)
-    assert "promise/not-durable" in lead(trace, 0, 1)
