@@ -96,6 +96,38 @@ def ahead(plan: Plan, draw: Draw) -> dict[str, Parameter]:
     return {"offset_ns": spread(draw, unit(plan), 1.0, 2.5)}
 
 
+def encore(plan: Plan, draw: Draw, at_ns: int = 0, trigger: str | None = None) -> list[Fault]:
+    """The leader leads again: its clock jumps, so that it gives up, and once more, so that its wait is over, while the others
+    are willing. What was on its way to it meanwhile comes late, in the time of its higher ballot. From ``at_ns`` on, or behind
+    the trigger."""
+    gives_up_ns, again_ns = (spread(draw, hop(plan), *hops) for hops in ((0.0, 3.0), (4.0, 7.0)))
+    late: dict[str, Parameter] = {
+        "probability": choice(draw, (0.3, 0.6, 0.9)),
+        "jitter_ns": spread(draw, hop(plan), 6.0, 24.0),
+        "way": "in",
+    }
+    leader, short_ns = "leader" if trigger is None else "it", spread(draw, hop(plan), 2.0, 6.0)
+    moves: list[tuple[str, str, int, int, dict[str, Parameter]]] = [
+        ("reorder", leader, 0, again_ns, late),
+        ("clock_jump", leader, gives_up_ns, short_ns, {"offset_ns": 2 * unit(plan)}),
+        ("clock_jump", leader, again_ns, short_ns, {"offset_ns": 5 * unit(plan)}),
+        ("clock_jump", "others", again_ns, short_ns, {"offset_ns": unit(plan)}),
+    ]
+    return [
+        Fault(
+            kind,
+            target,
+            at_ns=at_ns + after_ns if trigger is None else None,
+            trigger=trigger,
+            after_ns=0 if trigger is None else after_ns,
+            duration_ns=length_ns,
+            params=params,
+        )
+        for kind, target, after_ns, length_ns, params in moves
+        if trigger is not None or at_ns + after_ns < plan.duration_ns
+    ]
+
+
 def in_flight(plan: Plan, draw: Draw, frame: Frame) -> Plan:
     """Few commands, since what counts is how many ballots meet in a slot; or many slots in flight, a command each, of which a
     leader that is replaced leaves some with gaps between them."""

@@ -15,14 +15,14 @@ from nemesis.plan import Plan
 from nemesis.strategies import STRATEGIES
 from nemesis.strategies import generate as generate_by_name
 from nemesis.strategies.frame import Frame, spread
-from nemesis.strategies.moves import ahead, unit
+from nemesis.strategies.moves import ahead, encore, unit
 from nemesis.triggers import ordinal
 
 OPENED = 0.7
 """Share of the plans that get an opening."""
 _PLAIN = ("calm", "power_sweep", "gaps", "heir")
 """Strategies whose point is what they leave out, or whose story begins with the first leader."""
-_KINDS = ("kill", "pause", "partition", "power", "clock_jump", "clock_jump")
+_KINDS = ("kill", "pause", "partition", "power", "clock_jump", "clock_jump", "encore")
 
 
 def generate(seed: int, frame: Frame) -> Plan:
@@ -32,7 +32,7 @@ def generate(seed: int, frame: Frame) -> Plan:
     draw = stream(f"{seed}/opening")
     if plan.strategy in _PLAIN or draw() >= OPENED:
         return plan
-    return msgspec.structs.replace(plan, faults=(opening(plan, draw), *plan.faults))
+    return msgspec.structs.replace(plan, faults=(*opening(plan, draw), *plan.faults))
 
 
 def exposure(plan: Plan) -> Fault:
@@ -40,11 +40,14 @@ def exposure(plan: Plan) -> Fault:
     return Fault("power", "it", trigger="first would_forget", duration_ns=unit(plan) // 2)
 
 
-def opening(plan: Plan, draw: Draw) -> Fault:
-    """The leader goes, or the others lose patience with it, while its first values are at some acceptors or at none."""
+def opening(plan: Plan, draw: Draw) -> list[Fault]:
+    """The first values are at some acceptors or at none: there the leader goes, or the others lose patience with it, or it
+    gives up and leads again."""
     kind = choice(draw, _KINDS)
     trigger = f"{ordinal(between(draw, 1, choice(draw, (4, 12, 40))))} {choice(draw, ('sent_accept', 'propose'))}"
+    if kind == "encore":
+        return encore(plan, draw, trigger=trigger)
     if kind == "clock_jump":
         params, length_ns = ahead(plan, draw), spread(draw, unit(plan), 0.05, 0.6)
-        return Fault(kind, "others", trigger=trigger, duration_ns=length_ns, params=params)
-    return Fault(kind, "it", trigger=trigger, duration_ns=spread(draw, unit(plan), 0.5, 3.0))
+        return [Fault(kind, "others", trigger=trigger, duration_ns=length_ns, params=params)]
+    return [Fault(kind, "it", trigger=trigger, duration_ns=spread(draw, unit(plan), 0.5, 3.0))]

@@ -3,6 +3,9 @@
 When the clocks of all but the leader jump ahead, they think that it has been silent for long, and elect another one within
 a few messages. The old one goes on proposing until it is told; and of its messages some are lost, and some arrive long
 after. So every slot may hold what two or three leaders left there, and votes for one ballot come in the time of another.
+
+Or it is the leader's own clock that jumps: it gives up and leads again at once, in a higher ballot, while answers to what it
+asked in the one before are still on their way.
 """
 
 from __future__ import annotations
@@ -13,10 +16,12 @@ from nemesis.draws import Draw, between, choice, stream
 from nemesis.faults import Fault
 from nemesis.plan import Plan
 from nemesis.strategies.frame import Frame, framed, last_blow, spread, stragglers
-from nemesis.strategies.moves import ahead, in_flight, random_fault, unit
+from nemesis.strategies.moves import ahead, encore, in_flight, random_fault, unit
 from nemesis.triggers import ordinal
 
 _MOMENTS = ("propose", "propose", "accepted", "sent_accept", "sent_accepted", "leader", "promised", "chosen")
+_AGAIN = 0.35
+"""How often the leader itself is its successor."""
 _OTHER_KINDS = ("kill", "pause", "partition", "power", "drop", "delay")
 
 
@@ -30,6 +35,8 @@ def generate(seed: int, frame: Frame) -> Plan:
     while at_ns < plan.duration_ns:
         if draw() < share:
             faults.append(random_fault(plan, draw, choice(draw, _OTHER_KINDS), at_ns, 2.0))
+        elif draw() < _AGAIN:
+            faults += encore(plan, draw, at_ns)
         else:
             faults.append(_impatience(plan, draw, at_ns))
         at_ns += spread(draw, unit(plan), 0.5 * pace, 1.5 * pace)
