@@ -54,6 +54,7 @@ STRATEGIES: dict[str, Strategy] = {
         ("twins", "two lead with the same round, one after the other, each heard by others", 0.12),
         ("legacy", "one alone knows what is chosen, tells part of it, and goes for good", 0.06),
         ("gaps", "one value is lost to all, the next is heard by one; who closes the gap is heard by others", 0.12),
+        ("schism", "two leaders left different values in one slot, each at one voter; the next must hear both", 0.12),
         ("hangover", "elections lost until the heal, clocks set back when the leader goes: it must bind nobody", 0.05),
         (
             "heir",

@@ -64,7 +64,7 @@ def _many_slots(plan: Plan, draw: Draw, frame: Frame) -> Plan:
     limits = msgspec.structs.replace(
         plan.limits,
         snapshot_every=choice(draw, (1, 3, 5, 10)),
-        keep_slots=choice(draw, (0, 1, 100, 100)),
+        keep_slots=choice(draw, (0, 0, 1, 100)),
         window=choice(draw, (4, 16, 16)),
         batch_commands=1,
         page_bytes=choice(draw, (64, 512, 4096)),

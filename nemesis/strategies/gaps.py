@@ -15,9 +15,9 @@ import msgspec
 
 from nemesis.draws import Draw, between, choice, sample, stream
 from nemesis.faults import Fault, Parameter
-from nemesis.plan import MILLISECOND, Network, Plan, Timing, playing
+from nemesis.plan import Plan, playing
 from nemesis.strategies.frame import Frame, framed, spread, stepped
-from nemesis.strategies.moves import BACK_NS, hop, stand_up, stands_first, unit
+from nemesis.strategies.moves import BACK_NS, hop, just_enough, some_in_flight, stand_up, stands_first, unit
 
 _RUN = (5.0, 9.0)
 """Election timeouts that a run takes: three or four leaders follow each other within two or three."""
@@ -27,7 +27,8 @@ def generate(seed: int, frame: Frame) -> Plan:
     plan = framed(seed, "gaps", frame)
     draw = stream(f"{seed}/gaps")
     fate = choice(draw, (_goes, _goes, _goes, _yields, _reigns_on))
-    plan = _some_in_flight(plan, draw, frame, (1,) if fate is _reigns_on else (0, 0, 1, 3))
+    plan = some_in_flight(plan, draw, frame, (1,) if fate is _reigns_on else (0, 0, 1, 3))
+    plan = msgspec.structs.replace(plan, duration_ns=frame.duration_ns or stepped(spread(draw, unit(plan), *_RUN)))
     leads = playing(plan.cluster, "proposer")
     first, second, other = (sample(draw, leads, 3) * 3)[:3]
     third, slot = choice(draw, (first, first, other)), between(draw, 1, choice(draw, (4, 12)))
@@ -40,35 +41,6 @@ def generate(seed: int, frame: Frame) -> Plan:
     trigger = f"agent {second} propose slot {choice(draw, (slot, slot + 1, again + 1))}"
     faults += fate(plan, draw, trigger, (first, second, third), heard)
     return msgspec.structs.replace(plan, faults=tuple(faults))
-
-
-def _some_in_flight(plan: Plan, draw: Draw, frame: Frame, snapshots: tuple[int, ...]) -> Plan:
-    """A few slots at once, with a command each: enough for a gap, and few enough to have no end of values behind it. Messages
-    take little of an election timeout, so that the next one leads before anybody else would."""
-    clients, rate, every = choice(draw, (4, 6, 8)), choice(draw, (200.0, 400.0)), choice(draw, snapshots)
-    limits = msgspec.structs.replace(
-        plan.limits, window=choice(draw, (2, 2, 3, 4)), batch_commands=1, snapshot_every=every, keep_slots=0
-    )
-    workload = msgspec.structs.replace(plan.workload, clients=clients, rate=rate, settle_rate=0.1)
-    patient = msgspec.structs.replace(plan.timing, retransmit_ns=choice(draw, (40, 150, 150)) * MILLISECOND)
-    return msgspec.structs.replace(
-        plan,
-        network=Network(latency_ns=choice(draw, (200, 1000, 1000)) * 1000, jitter_ns=choice(draw, (100, 1000)) * 1000),
-        disk=msgspec.structs.replace(plan.disk, sync_ns=500_000, jitter_ns=500_000),
-        timing=patient if frame.base.timing == Timing() else plan.timing,
-        workload=frame.workload or workload,
-        limits=frame.limits or limits,
-        duration_ns=frame.duration_ns or stepped(spread(draw, unit(plan), *_RUN)),
-    )
-
-
-def _quorum(plan: Plan, draw: Draw, stands: str, without: Sequence[str]) -> list[str]:
-    """Just enough voters, the one that stands among them if it votes, those of ``without`` only if there are no others."""
-    voters = playing(plan.cluster, "acceptor")
-    others = sample(draw, [name for name in voters if name != stands], len(voters))
-    others.sort(key=lambda name: name in without)
-    mine = [name for name in voters if name == stands]
-    return (mine + others)[: len(voters) // 2 + 1]
 
 
 def _reign(plan: Plan, draw: Draw, leads: str, slot: int) -> tuple[list[Fault], list[str]]:
@@ -97,7 +69,7 @@ def _follows(plan: Plan, draw: Draw, trigger: str, leads: str, next_one: str, wi
     kind, after_ns = choice(draw, ("partition", "partition", "kill", "power")), spread(draw, hop(plan), 0.1, 3.0)
     waits_ns = after_ns + BACK_NS + spread(draw, hop(plan), 1.0, 12.0)
     away_ns = waits_ns + spread(draw, hop(plan), 4.0, choice(draw, (12.0, 40.0)))
-    quorum = _quorum(plan, draw, next_one, (leads, *without))
+    quorum = just_enough(plan, draw, next_one, (leads, *without))
     rest = [name for name in playing(plan.cluster, "acceptor") if name not in quorum and name != leads]
     lost: dict[str, Parameter] = {"unsynced": "lost"} if kind == "power" else {}
     faults = [
@@ -130,7 +102,7 @@ def _yields(plan: Plan, draw: Draw, trigger: str, who: tuple[str, str, str], hea
     _, second, third = who
     after_ns = BACK_NS + spread(draw, hop(plan), 4.0, 16.0)
     rest = [name for name in playing(plan.cluster, "acceptor") if name not in (second, third)]
-    quorum = _quorum(plan, draw, third, rest)
+    quorum = just_enough(plan, draw, third, rest)
     return [*stand_up(plan, draw, third, quorum, trigger, after_ns), *_falls(plan, draw, third, "3rd leader", 16.0)]
 
 

@@ -2,9 +2,10 @@
 
 What a leader learned last the others know only as votes, and when it has cut that from its log, nobody can tell it by its
 value any more. So it falls silent just when it learned something, or the one that will lead is away while the others go on.
-Then one of three stories. The Prepare of the heir does not reach the one that knows, whose first word of the new ballot is a
-vote for a slot that its snapshot covers, and its last before it goes down. Or it is heard, tells how far it has cut, and
-is gone before it has handed that on. Or it stays, and the heir must not begin anew where the votes that it was told of end.
+Then one of four stories. The Prepare of the heir does not reach the one that knows, whose first word of the new ballot is a
+vote for a slot that its snapshot covers, and its last before it goes down; or its first word is that this slot is cut, and the
+heir must not go on there. Or it is heard, tells how far it has cut, and is gone before it has handed that on. Or it stays, and
+the heir must not begin anew where the votes that it was told of end.
 Few commands, snapshots every few slots, all values kept behind them or none.
 """
 
@@ -26,7 +27,10 @@ _RUN = (5.0, 9.0)
 def generate(seed: int, frame: Frame) -> Plan:
     plan = framed(seed, "heir", frame)
     draw = stream(f"{seed}/heir")
-    story, kept = choice(draw, ((_first_word, 100), (_gone, 0), (_stays, 0)))
+    stories = [(_first_word, 100), (_gone, 0), (_stays, 0)]
+    if plan.cluster.deployment == "collapsed":  # elsewhere acceptors cut only what learners have in their snapshots
+        stories.append((_overtaken, 0))
+    story, kept = choice(draw, stories)
     kept = choice(draw, (kept, kept, kept, 1))
     plan = _small_snapshots(plan, draw, frame, kept)
     leads = playing(plan.cluster, "proposer")
@@ -92,6 +96,26 @@ def _first_word(plan: Plan, draw: Draw, knows: str, heir: str) -> list[Fault]:
         *stand_up(plan, draw, heir, others[: _needed(plan, heir)], trigger, stands_ns),
         Fault("drop", f"agent:{heir}", trigger=f"first agent {heir} prepare", duration_ns=lost_ns, params=lost),
         Fault(kind, f"agent:{voter}", trigger=leads, after_ns=after_ns, duration_ns=DOWN_NS),
+    ]
+
+
+def _overtaken(plan: Plan, draw: Draw, knows: str, heir: str) -> list[Fault]:
+    """The Prepare does not reach the one that knows; of the first values of the new ballot it says that it has cut their slots,
+    while the votes of the others wait for slow disks."""
+    trigger = (
+        f"{ordinal(between(draw, 1, choice(draw, (4, 12))))} agent {knows} {choice(draw, ('applied', 'snapshot'))}"
+    )
+    others = _others(plan, draw, knows, heir)
+    stands_ns = spread(draw, hop(plan), 3.0, 8.0)
+    lost: dict[str, Parameter] = {"probability": 1.0, "way": "out", "peer": knows}
+    slow: dict[str, Parameter] = {"delay_ns": spread(draw, hop(plan), 1.0, 8.0)}
+    voting, prepares = ",".join([heir, *others]), f"first agent {heir} prepare"
+    lost_ns, slow_ns = spread(draw, hop(plan), 0.5, 2.0), spread(draw, hop(plan), 8.0, 20.0)
+    return [
+        *_off([knows], trigger, 0, stands_ns + spread(draw, hop(plan), 1.0, 4.0), "mute"),
+        *stand_up(plan, draw, heir, others[: _needed(plan, heir)], trigger, stands_ns),
+        Fault("drop", f"agent:{heir}", trigger=prepares, duration_ns=lost_ns, params=lost),
+        Fault("slow_sync", f"agent:{voting}", trigger=f"first agent {heir} leader", duration_ns=slow_ns, params=slow),
     ]
 
 

@@ -42,7 +42,7 @@ def _limits(plan: Plan, draw: Draw) -> Limits:
         plan.limits,
         snapshot_every=choice(draw, (1, 5, 10, 20)),
         keep_slots=choice(draw, (0, 1, 2, 10)),
-        page_bytes=choice(draw, (512, 512, 4096)),
+        page_bytes=choice(draw, (64, 512, 512, 4096)),
     )
 
 
@@ -60,6 +60,10 @@ def _absence(plan: Plan, draw: Draw, whom: str, at_ns: int, away_ns: int) -> lis
 def _return(plan: Plan, draw: Draw, whom: str, at_ns: int) -> list[Fault]:
     """What happens while it catches up."""
     faults = []
+    if at_ns < plan.duration_ns and draw() < 0.3:
+        # Answers take longer than it waits for them: it asks another one, and then both give it their snapshots.
+        late: dict[str, Parameter] = {"delay_ns": spread(draw, plan.timing.retransmit_ns, 0.4, 1.5), "way": "in"}
+        faults.append(Fault("delay", whom, at_ns=at_ns, duration_ns=3 * plan.timing.retransmit_ns, params=late))
     if at_ns < plan.duration_ns and draw() < 0.7:
         kind = choice(draw, ("drop", "duplicate", "reorder", "delay", "slow_sync"))
         rough = random_fault(plan, draw, kind, at_ns)

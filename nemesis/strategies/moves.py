@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from nemesis.draws import Draw, between, choice, weighted
+from nemesis.draws import Draw, between, choice, sample, weighted
 from nemesis.faults import KINDS, Fault, Parameter
-from nemesis.plan import MILLISECOND, SECOND, Plan, Timing, playing
+from nemesis.plan import MILLISECOND, SECOND, Network, Plan, Timing, playing
 from nemesis.strategies.frame import Frame, settle_share, spread, stepped
 
 KINDS_AND_WEIGHTS: dict[str, float] = {
@@ -140,6 +140,34 @@ def in_flight(plan: Plan, draw: Draw, frame: Frame) -> Plan:
         workload = msgspec.structs.replace(workload, clients=8, rate=rate, settle_rate=settle_share(rate))
         limits = msgspec.structs.replace(limits, window=16, batch_commands=1)
     return msgspec.structs.replace(plan, workload=frame.workload or workload, limits=frame.limits or limits)
+
+
+def some_in_flight(plan: Plan, draw: Draw, frame: Frame, snapshots: tuple[int, ...]) -> Plan:
+    """A few slots at once, with a command each: enough for a gap, and few enough to have no end of values behind it. Messages
+    take little of an election timeout, so that the next one leads before anybody else would."""
+    clients, rate, every = choice(draw, (4, 6, 8)), choice(draw, (200.0, 400.0)), choice(draw, snapshots)
+    limits = msgspec.structs.replace(
+        plan.limits, window=choice(draw, (2, 2, 3, 4)), batch_commands=1, snapshot_every=every, keep_slots=0
+    )
+    workload = msgspec.structs.replace(plan.workload, clients=clients, rate=rate, settle_rate=0.1)
+    patient = msgspec.structs.replace(plan.timing, retransmit_ns=choice(draw, (40, 150, 150)) * MILLISECOND)
+    return msgspec.structs.replace(
+        plan,
+        network=Network(latency_ns=choice(draw, (200, 1000, 1000)) * 1000, jitter_ns=choice(draw, (100, 1000)) * 1000),
+        disk=msgspec.structs.replace(plan.disk, sync_ns=500_000, jitter_ns=500_000),
+        timing=patient if frame.base.timing == Timing() else plan.timing,
+        workload=frame.workload or workload,
+        limits=frame.limits or limits,
+    )
+
+
+def just_enough(plan: Plan, draw: Draw, stands: str, without: Sequence[str]) -> list[str]:
+    """A quorum and no more, the one that stands in it if it votes, those of ``without`` only if there are no others."""
+    voters = playing(plan.cluster, "acceptor")
+    others = sample(draw, [name for name in voters if name != stands], len(voters))
+    others.sort(key=lambda name: name in without)
+    mine = [name for name in voters if name == stands]
+    return (mine + others)[: len(voters) // 2 + 1]
 
 
 def random_target(plan: Plan, draw: Draw) -> str:

@@ -16,13 +16,14 @@ from nemesis.strategies import STRATEGIES
 from nemesis.strategies import generate as generate_by_name
 from nemesis.strategies.frame import Frame, spread
 from nemesis.strategies.moves import ahead, encore, unit
+from nemesis.strategies.schism import story
 from nemesis.triggers import ordinal
 
 OPENED = 0.7
 """Share of the plans that get an opening."""
 _PLAIN = ("calm", "power_sweep", "gaps", "heir")
 """Strategies whose point is what they leave out, or whose story begins with the first leader."""
-_KINDS = ("kill", "pause", "partition", "power", "clock_jump", "clock_jump", "encore")
+_KINDS = ("kill", "pause", "partition", "power", "clock_jump", "clock_jump", "encore", "schism", "schism")
 
 
 def generate(seed: int, frame: Frame) -> Plan:
@@ -47,6 +48,8 @@ def opening(plan: Plan, draw: Draw) -> list[Fault]:
     trigger = f"{ordinal(between(draw, 1, choice(draw, (4, 12, 40))))} {choice(draw, ('sent_accept', 'propose'))}"
     if kind == "encore":
         return encore(plan, draw, trigger=trigger)
+    if kind == "schism":
+        return story(plan, draw)
     if kind == "clock_jump":
         params, length_ns = ahead(plan, draw), spread(draw, unit(plan), 0.05, 0.6)
         return [Fault(kind, "others", trigger=trigger, duration_ns=length_ns, params=params)]
