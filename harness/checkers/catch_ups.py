@@ -1,14 +1,16 @@
-"""Catch-ups: who is asked for a chosen value that it holds gives it.
+"""Catch-ups: who is asked for a chosen value that it holds gives it; who gets none asks somebody else.
 
-Rule
-----
+Rules
+-----
 * catch-up/unanswered: a learner that is asked, twice, for the values from a slot on, and holds that slot's, sends them (Paxos
   Made Live 4.2). Else who misses a value is served by luck.
+* catch-up/one-peer: a learner that misses a slot's value and gets none from the one it asks does not go on asking that one
+  alone, for it may be gone for good.
 
 Assumptions about the events
 ----------------------------
-* Only a world that sees messages arrive and leave can tell (``heard_catch_up``, ``told_learn``): without them nothing is
-  judged.
+* Only a world that sees messages arrive and leave can tell (``heard_catch_up``, ``told_catch_up``, ``told_learn``): without
+  them nothing is judged.
 * ``extra`` of ``heard_catch_up`` is (who asks, is the agent free to answer at once). One that was stopped lately, or whose
   disk is slow, may have an answer under way.
 * A slot below the agent's cut is answered by a snapshot, and not judged.
@@ -16,6 +18,7 @@ Assumptions about the events
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from harness.checkers.decisions import Decisions
@@ -24,19 +27,26 @@ from harness.checkers.oracle import Handler, Sink
 Question = tuple[int, int]
 """(who asks, from which slot on)"""
 
+MOST_IN_A_ROW = 6
+"""Questions to one peer, from one slot on: it may have been named anew, as the one that knows more, in between."""
+
 
 class CatchUps:
     """Questions that wait for an answer. ``Decisions`` hears of each event first."""
 
-    def __init__(self, sink: Sink, decisions: Decisions, election_timeout_ns: int) -> None:
-        """``election_timeout_ns``: within half of it an answer must have left; 0: nothing is judged."""
+    def __init__(self, sink: Sink, decisions: Decisions, learners: Sequence[int], election_timeout_ns: int) -> None:
+        """``election_timeout_ns``: within half of it an answer must have left; 0: that is not judged."""
         self.sink = sink
+        self.learners = learners
         self.decisions = decisions
         self.patience_ns = election_timeout_ns // 2
         self.floor: dict[int, int] = {}
         self.open: dict[int, dict[Question, int]] = {}
         """Agent -> question -> when it was asked first without having been answered since."""
+        self.in_a_row: dict[int, tuple[int, int, int, int]] = {}
+        """Learner -> (slot, peer, how often it asked that peer from that slot on, and nobody else; since when)."""
         self.handlers: dict[str, Handler] = {
+            "told_catch_up": self.on_told_catch_up,
             "heard_catch_up": self.on_heard_catch_up,
             "told_learn": self.on_told_learn,
             "started": self.on_started,
@@ -46,6 +56,7 @@ class CatchUps:
 
     def on_started(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
         self.open.pop(agent, None)
+        self.in_a_row.pop(agent, None)
         if isinstance(extra, dict):
             self.on_floor(agent, inc, time_ns, None, int(extra.get("commit", 0)), None, None)
 
@@ -57,6 +68,25 @@ class CatchUps:
         if waiting:
             for question in [one for one in waiting if one[1] == slot]:
                 del waiting[question]
+
+    def on_told_catch_up(
+        self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any
+    ) -> None:
+        """``extra``: who is asked."""
+        of, peer, times, since_ns = self.in_a_row.get(agent, (slot, extra, 0, time_ns))
+        if (of, peer) != (slot, extra):
+            times, since_ns = 0, time_ns
+        self.in_a_row[agent] = (slot, extra, times + 1, since_ns)
+        others = [one for one in self.learners if one not in (agent, extra)]
+        if times + 1 == MOST_IN_A_ROW and others:
+            self.sink.add(
+                "catch-up/one-peer",
+                f"{self.sink.name(agent)} has asked {self.sink.name(extra)} {times + 1} times for what was chosen from slot "
+                f"{slot} on, and in these {(time_ns - since_ns) / 1e9:.3f} s nobody else",
+                time_ns,
+                (agent, extra),
+                slot,
+            )
 
     def on_heard_catch_up(
         self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any

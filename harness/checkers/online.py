@@ -24,7 +24,9 @@ Rules (``oracle/rule``), by the file that judges them and tells their sources
 * ``leaderships.py``, online: phase-1/uncovered, proposal/gap
 * ``heartbeats.py``, online, where it is seen what leaves a leader: commit/not-chosen, stable/not-durable, cut/not-stable,
   leader/deaf, leader/overtaken
-* ``catch_ups.py``, online, where messages are seen to arrive and leave: catch-up/unanswered
+* ``catch_ups.py``, online, where messages are seen to arrive and leave: catch-up/unanswered,
+  catch-up/one-peer
+* ``retransmissions.py``, online, where messages are seen to arrive and leave: proposal/not-repeated
 * ``heard.py``, online, where messages are seen to arrive: promise/not-heard
 * ``counted.py``, online, where messages are seen to arrive: decision/not-heard, decision/not-voted
 * ``elections.py``, online, where it is seen what leaves an agent: election/no-pre-vote, election/granted-too-soon,
@@ -56,6 +58,7 @@ from harness.checkers.open_slots import OpenSlots
 from harness.checkers.oracle import Handler, Sink, ignore, in_turn
 from harness.checkers.promises import Promises
 from harness.checkers.recall import Recall
+from harness.checkers.retransmissions import Retransmissions
 from harness.checkers.returned_votes import ReturnedVotes
 from harness.checkers.told import Told
 from harness.checkers.votes import Votes
@@ -73,11 +76,12 @@ class OnlineOracles:
         window: int = 0,
         learners: Sequence[int] = (),
         election_timeout_ns: int = 0,
+        retransmit_ns: int = 0,
     ) -> None:
         """``voters``: ids of the acceptors; ``quorum``: votes that choose; ``names``: agent id -> name, for sentences;
         ``first``: as for ``Decisions``; ``window``: as for ``OpenSlots``, 0: not judged; ``learners``: ids of those.
         Without them nothing is judged that needs the very order of the steps of one moment, as it is seen online only;
-        ``election_timeout_ns``: as for ``Heartbeats``."""
+        ``election_timeout_ns``: as for ``Heartbeats``; ``retransmit_ns``: as for ``Retransmissions``."""
         sink = Sink(names)
         self.violations = sink.violations
         ballots = Ballots(sink)
@@ -90,6 +94,8 @@ class OnlineOracles:
         decisions = Decisions(sink, votes, durable, first)
         self._standings = decisions.standings
         self.handlers: dict[str, tuple[Handler, ...]] = {}
+        self.wanted: set[str] = set()
+        """Kinds of events that are told only while somebody wants them, for there are many."""
         returned, told = ReturnedVotes(sink, promises, votes, durable), Told(sink, votes)
         self.recall = Recall(ballots, decisions, told)
         for oracle in (returned, ballots, promises, votes, told, decisions, durable):
@@ -99,9 +105,10 @@ class OnlineOracles:
             leaderships = Leaderships(sink, votes, decisions, snapshots)
             heartbeats = Heartbeats(sink, votes, decisions, snapshots, election_timeout_ns)
             elections = Elections(sink, promises, election_timeout_ns)
-            catch_ups = CatchUps(sink, decisions, election_timeout_ns)
+            catch_ups = CatchUps(sink, decisions, learners, election_timeout_ns)
             heard, counted, told_first = Heard(sink), Counted(sink, votes), DurablePromises(sink, promises)
-            for late in (leaderships, heartbeats, elections, answers, told_first, heard, counted, catch_ups):
+            repeats = Retransmissions(sink, counted, decisions, retransmit_ns, self.wanted)
+            for late in (leaderships, heartbeats, elections, answers, told_first, heard, counted, catch_ups, repeats):
                 self.add(late.handlers)
         if window:
             self.add(OpenSlots(sink, window, decisions).handlers)

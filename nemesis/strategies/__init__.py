@@ -40,7 +40,7 @@ STRATEGIES: dict[str, Strategy] = {
         ("laggard", "somebody falls behind the others' cut logs and is disturbed while it catches up", 0.1),
         ("castaway", "a leader cut off votes on alone, and is then told that all was decided otherwise", 0.12),
         ("molasses", "slow, lost and one-sided until the very heal: then it must run again", 0.1),
-        ("untimely", "few faults, each on one message: lost, held back long, or arriving again late", 0.05),
+        ("untimely", "few faults, each on one message: lost, held back long, or arriving again late", 0.08),
         ("pct", "links slowed by random priorities that change a few times: causal chains overtake each other", 0.03),
         (
             "margins",

@@ -119,7 +119,9 @@ def test_aimed_uses_triggers_and_the_leader() -> None:
 
 def test_untimely_strikes_single_messages() -> None:
     for seed in SEEDS:
-        single = [fault for fault in generate("untimely", seed).faults if fault.trigger is not None]
+        faults = generate("untimely", seed).faults
+        jumps = {fault.trigger for fault in faults if fault.kind == "clock_jump"}
+        single = [fault for fault in faults if fault.trigger is not None and fault.trigger not in jumps]
         assert single
         assert all(fault.params["limit"] in (1, 2) for fault in single)
 
@@ -391,6 +393,15 @@ def test_the_leader_may_be_its_own_successor(name: str) -> None:
             if (one.at_ns, one.trigger, one.after_ns) == (fault.at_ns, fault.trigger, fault.after_ns)
         ]
         assert {"others", fault.target} <= {one.target for one in at_once}
+
+
+def test_a_clock_may_be_set_back_just_when_an_accept_is_lost() -> None:
+    plans = [generate("untimely", seed) for seed in SEEDS]
+    back = [(plan, fault) for plan in plans for fault in plan.faults if fault.kind == "clock_jump"]
+    assert 10 < len(back) < 40
+    for plan, fault in back:
+        assert int(fault.params["offset_ns"]) < -2 * unit(plan) and (fault.trigger or "").endswith("sent_accept")
+        assert any(one.kind == "drop" and one.trigger == fault.trigger for one in plan.faults)
 
 
 def test_a_hangover_has_hardly_any_load_and_ends_with_the_heal() -> None:

@@ -131,6 +131,7 @@ class SimulatedCluster:
             window,
             learners=agents_playing(plan, "learner"),
             election_timeout_ns=plan.timing.election_timeout_ns,
+            retransmit_ns=plan.timing.retransmit_ns,
         )
         self._judges = oracles
         self.rehearsals = Rehearsals(plan.seed, self.oracles.recall)
@@ -151,6 +152,7 @@ class SimulatedCluster:
             self._handlers,
             self._observer,
             self._found,
+            self.oracles.wanted,
             judges=oracles,
             records=record,
         )
@@ -245,7 +247,7 @@ class SimulatedCluster:
                     watched = self._watched
             tell = leaves.get(type(message))
             if tell is not None:
-                tell(process, message)
+                tell(process, target, message)
             send(sender, target, message)
 
     def _begin_sync(self, process: SimulatedProcess, node: Node) -> None:

@@ -9,7 +9,7 @@ told None where that may be long ago, or where the agent's clock is wrong (``Sim
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
 from harness.checkers.heartbeats import DEAF_TIMEOUTS
@@ -42,7 +42,8 @@ from paxos_impl.messages import (
 LONG_SYNC = 8
 """A sync that takes more than this part of what counts as long ago holds back what an agent says."""
 
-Said = Callable[[SimulatedProcess, Any], None]
+Said = Callable[[SimulatedProcess, int, Any], None]
+"""(who says it, to whom, what)"""
 Heard = Callable[[SimulatedProcess, Sender, Any], None]
 Found = Callable[[str, str, tuple[str, ...]], None]
 """(rule, sentence, names of agents)"""
@@ -59,12 +60,14 @@ class Hearsay:
         handlers: Mapping[str, Handler],
         observed: Callable[[str], Handler],
         found: Found,
+        wanted: Set[str],
         *,
         judges: bool,
         records: bool,
     ) -> None:
         """``handlers``: the oracles', by kind of event; ``observed``: the same for one kind, which is recorded if anything is;
-        ``found``: told of what no page can hold. Unless it ``judges`` only what is recorded is told."""
+        ``found``: told of what no page can hold; ``wanted``: kinds told of only while they are in it. Unless it ``judges``
+        only what is recorded is told."""
         self.loop = loop
         self.processes = processes
         self.page_bytes = plan.limits.page_bytes
@@ -75,6 +78,7 @@ class Hearsay:
         self._handlers = handlers
         self._judges = judges
         self._found = found
+        self._wanted = wanted
         self._on_promise, self._on_vote = observed("told_promise"), observed("told_vote")
         self._on_snapshot = observed("told_snapshot")
         self._on_heard_vote: Handler = handlers.get("heard_vote", ignore)
@@ -96,6 +100,7 @@ class Hearsay:
                 Reply: self._tell_answer,
                 Learn: self._tell_learn,
                 SnapshotPage: self._must_fit,
+                CatchUp: self._tell_catch_up,
             }
             self._arrives |= {
                 Accept: self._hear_leader,
@@ -127,24 +132,24 @@ class Hearsay:
 
     # -- what leaves ----------------------------------------------------------------------------------------------------
 
-    def _tell_promise(self, process: SimulatedProcess, message: Promise) -> None:
+    def _tell_promise(self, process: SimulatedProcess, target: int, message: Promise) -> None:
         """From now on the agent must not forget it."""
         if self._judges:
-            self._must_fit(process, message)
+            self._must_fit(process, target, message)
         told = [(vote.slot, vote.ballot, vote.chosen) for vote in message.votes]
         extra = [message.last, told]
         now_ns = self.loop.now_ns
         self._on_promise(process.id, process.incarnation, now_ns, message.ballot, message.start, None, extra)
 
-    def _tell_vote(self, process: SimulatedProcess, message: Accepted | Vote) -> None:
+    def _tell_vote(self, process: SimulatedProcess, target: int, message: Accepted | Vote) -> None:
         now_ns = self.loop.now_ns
         self._on_vote(process.id, process.incarnation, now_ns, message.ballot, message.slot, None, None)
 
-    def _tell_snapshot(self, process: SimulatedProcess, message: HeartbeatReply) -> None:
+    def _tell_snapshot(self, process: SimulatedProcess, target: int, message: HeartbeatReply) -> None:
         now_ns = self.loop.now_ns
         self._on_snapshot(process.id, process.incarnation, now_ns, message.ballot, message.durable, None, None)
 
-    def _tell_heartbeat(self, process: SimulatedProcess, message: Heartbeat) -> None:
+    def _tell_heartbeat(self, process: SimulatedProcess, target: int, message: Heartbeat) -> None:
         if message is process.said:
             return  # the same, to somebody else
         process.said = message
@@ -153,31 +158,37 @@ class Hearsay:
             since_ns = self.loop.now_ns - self.recent_ns
             heard = [source for source, at_ns in process.heard_ns.items() if at_ns >= since_ns]
         self._tell("told_heartbeat", process, message.ballot, message.commit, None, [message.stable, heard])
+        if "told_accept" in self._wanted:
+            self.leaves[Accept] = self._tell_accept
 
-    def _tell_prepare(self, process: SimulatedProcess, message: Prepare) -> None:
+    def _tell_prepare(self, process: SimulatedProcess, target: int, message: Prepare) -> None:
         self._tell("told_prepare", process, message.ballot, message.slot)
 
-    def _tell_pre_vote(self, process: SimulatedProcess, message: PreVote) -> None:
+    def _tell_pre_vote(self, process: SimulatedProcess, target: int, message: PreVote) -> None:
         heard_ns = max(process.led_ns, process.held_until_ns) if self._means_it_now(process) else None
         self._tell("told_pre_vote", process, message.ballot, extra=heard_ns)
 
-    def _tell_grant(self, process: SimulatedProcess, message: PreVoteReply) -> None:
+    def _tell_grant(self, process: SimulatedProcess, target: int, message: PreVoteReply) -> None:
         if message.granted:
             led_by = process.led_by if self._means_it_now(process) else None
             self._tell("told_grant", process, message.ballot, extra=led_by)
 
-    def _tell_accept(self, process: SimulatedProcess, message: Accept) -> None:
+    def _tell_accept(self, process: SimulatedProcess, target: int, message: Accept) -> None:
+        self._tell("told_accept", process, message.ballot, message.slot)
         if self.loop.now_ns > process.held_until_ns:  # not what a stop kept back in the middle of a step
             self._tell("told_commit", process, message.ballot, message.commit)
 
-    def _tell_learn(self, process: SimulatedProcess, message: Learn) -> None:
-        self._must_fit(process, message)
+    def _tell_catch_up(self, process: SimulatedProcess, target: int, message: CatchUp) -> None:
+        self._tell("told_catch_up", process, slot=message.slot, extra=target)
+
+    def _tell_learn(self, process: SimulatedProcess, target: int, message: Learn) -> None:
+        self._must_fit(process, target, message)
         self._tell("told_learn", process, slot=message.slot)
 
-    def _tell_answer(self, process: SimulatedProcess, message: Reply) -> None:
+    def _tell_answer(self, process: SimulatedProcess, target: int, message: Reply) -> None:
         self._tell("told_answer", process, value=message.status, extra=(message.client, message.seq))
 
-    def _must_fit(self, process: SimulatedProcess, message: PAGED) -> None:
+    def _must_fit(self, process: SimulatedProcess, target: int, message: PAGED) -> None:
         bytes_over = excess(message, self.page_bytes)
         if bytes_over:
             what = f"a {type(message).__name__} that is {bytes_over} bytes longer than a page"

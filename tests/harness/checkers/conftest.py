@@ -142,7 +142,12 @@ class Trace:
     """Feeds events in the order they are called; time is the number of the event."""
 
     def __init__(
-        self, voters: int = 3, window: int = 0, learners: tuple[int, ...] = (), election_timeout_ns: int = 0
+        self,
+        voters: int = 3,
+        window: int = 0,
+        learners: tuple[int, ...] = (),
+        election_timeout_ns: int = 0,
+        retransmit_ns: int = 0,
     ) -> None:
         self.oracles = OnlineOracles(
             frozenset(range(voters)),
@@ -150,6 +155,7 @@ class Trace:
             window=window,
             learners=learners,
             election_timeout_ns=election_timeout_ns,
+            retransmit_ns=retransmit_ns,
         )
         self.voters = voters
         self.time = 0

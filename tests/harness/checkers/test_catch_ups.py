@@ -72,3 +72,46 @@ def test_who_was_held_up_or_has_restarted_had_no_time(trace: Trace) -> None:
     ask(trace, 2, later=2 * PATIENCE)
     ask(trace, 2, later=2 * PATIENCE)
     assert trace.rules == []
+
+
+# -- whom is asked ----------------------------------------------------------------------------------------------------
+
+
+def ask_in_turn(trace: Trace, *peers: int, slot: int = 3) -> list[str]:
+    for peer in peers:
+        trace(0, "told_catch_up", None, slot, None, peer)
+    return trace.rules
+
+
+def test_one_peer_is_asked_over_and_over() -> None:
+    trace = Trace(learners=(0, 1, 2))
+    assert ask_in_turn(trace, *([1] * 5)) == []
+    assert ask_in_turn(trace, 1) == ["catch-up/one-peer"]
+    assert ask_in_turn(trace, *([1] * 20)) == ["catch-up/one-peer"]
+
+
+def test_one_peer_after_the_other_is_asked() -> None:
+    assert ask_in_turn(Trace(learners=(0, 1, 2)), *([1, 2] * 20)) == []
+
+
+def test_there_is_only_one_other_learner() -> None:
+    assert ask_in_turn(Trace(learners=(0, 1)), *([1] * 20)) == []
+
+
+def test_a_proposer_that_lives_alone_is_not_asked_for_ever_either() -> None:
+    assert ask_in_turn(Trace(learners=(0, 1)), *([4] * 6)) == ["catch-up/one-peer"]
+
+
+def test_it_gets_on() -> None:
+    trace = Trace(learners=(0, 1, 2))
+    for slot in range(1, 20):
+        ask_in_turn(trace, 1, 1, slot=slot)
+    assert trace.rules == []
+
+
+def test_it_restarts_in_between() -> None:
+    trace = Trace(learners=(0, 1, 2))
+    for _ in range(5):
+        ask_in_turn(trace, 1, 1, 1)
+        trace(0, "started", None, 0, None, {"role": "replica", "commit": 2})
+    assert trace.rules == []

@@ -1,0 +1,128 @@
+"""Retransmissions: what a leader asks for and is not answered it asks for again.
+
+Rule
+----
+* proposal/not-repeated: a leader repeats its Accept of the lowest slot that is open, as long as it leads and an acceptor has
+  not answered (Paxos Made Simple 2.2: messages may be lost; progress needs that they are sent again). All slots behind wait
+  for that one.
+
+Assumptions about the events
+----------------------------
+* Only a world that sees messages leave and arrive can tell (``told_heartbeat``, ``told_accept``, ``heard_vote``): without them
+  nothing is judged. ``told_accept`` is told while it is in ``wanted``.
+* ``told_heartbeat`` tells the commit index, and None in place of the acceptors that were heard where a clock fault, a stop or a
+  slow disk may keep back what the leader does; such a time counts for nothing.
+* A leader looks for what to repeat once in a retransmission interval, and repeats what it sent an interval before.
+* ``Counted`` and ``Decisions`` hear of each event first.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.checkers.counted import Counted
+from harness.checkers.decisions import Decisions
+from harness.checkers.oracle import Handler, Sink, show
+from harness.record import Ballot
+
+PATIENCE_INTERVALS = 3
+"""Retransmission intervals in which an Accept is repeated at least once: two, and one for what was under way."""
+
+
+class Retransmissions:
+    """The oldest open proposal of each leader."""
+
+    def __init__(
+        self, sink: Sink, counted: Counted, decisions: Decisions, retransmit_ns: int, wanted: set[str]
+    ) -> None:
+        """``retransmit_ns``: the retransmission interval; 0: nothing is judged. ``wanted``: kinds of events to be told of."""
+        self.sink = sink
+        self.counted = counted
+        self.votes = counted.votes
+        self.decisions = decisions
+        self.patience_ns = PATIENCE_INTERVALS * retransmit_ns
+        self.wanted = wanted
+        self.open: dict[int, dict[int, int]] = {}
+        """Leader -> slot it proposed in -> when; those known chosen go when they are met."""
+        self.watched: dict[int, tuple[int, int]] = {}
+        """Leader -> (the lowest open slot, when its Accept left last, or when it was looked at first)."""
+        self.handlers: dict[str, Handler] = {
+            "leader": self.on_leader,
+            "propose": self.on_propose,
+            "step_down": self.on_end,
+            "started": self.on_end,
+            "told_accept": self.on_told_accept,
+            "told_heartbeat": self.on_told_heartbeat,
+        }
+
+    def on_leader(self, agent: int, inc: int, time_ns: int, ballot: Ballot, slot: int, value: Any, extra: Any) -> None:
+        self.open[agent] = {}
+        self.watched.pop(agent, None)
+
+    def on_propose(self, agent: int, inc: int, time_ns: int, ballot: Ballot, slot: int, value: Any, extra: Any) -> None:
+        open_slots = self.open.get(agent)
+        if open_slots is not None:
+            open_slots[slot] = time_ns
+
+    def on_end(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
+        self.open.pop(agent, None)
+        self.watched.pop(agent, None)
+
+    def on_told_accept(
+        self, agent: int, inc: int, time_ns: int, ballot: Ballot, slot: int, value: Any, extra: Any
+    ) -> None:
+        watched = self.watched.get(agent)
+        if watched is not None and watched[0] == slot:
+            self.watched[agent] = (slot, time_ns)
+
+    def on_told_heartbeat(
+        self, agent: int, inc: int, time_ns: int, ballot: Ballot, slot: int, value: Any, extra: Any
+    ) -> None:
+        """``slot``: the commit index."""
+        open_slots = self.open.get(agent)
+        if not open_slots or not self.patience_ns:
+            return
+        oldest = self._oldest(agent, ballot, slot, open_slots)
+        watched = self.watched.get(agent)
+        _, heard = extra
+        if heard is None or oldest is None or time_ns - open_slots[oldest] <= self.patience_ns:
+            self.watched.pop(agent, None)
+        elif watched is None or watched[0] != oldest:
+            self.watched[agent] = (oldest, time_ns)
+            self.wanted.add("told_accept")
+        elif time_ns - watched[1] > self.patience_ns:
+            self._silent(agent, time_ns, ballot, oldest, watched[1])
+
+    def _oldest(self, agent: int, ballot: Ballot, commit: int, open_slots: dict[int, int]) -> int | None:
+        """The lowest slot that waits for the vote of another acceptor; those that wait for nothing are dropped."""
+        for slot in sorted(open_slots):
+            if slot > commit and not self._is_chosen(agent, ballot, slot):
+                return slot if self._waits(agent, ballot, slot) else None
+            del open_slots[slot]
+        return None
+
+    def _is_chosen(self, agent: int, ballot: Ballot, slot: int) -> bool:
+        """As far as its leader can know."""
+        standing = self.decisions.standings.get(agent)
+        if standing is not None and (slot in standing.chosen or slot <= standing.covered):
+            return True
+        return self._heard(agent, ballot, slot).bit_count() >= self.votes.quorum
+
+    def _waits(self, agent: int, ballot: Ballot, slot: int) -> bool:
+        heard = self._heard(agent, ballot, slot)
+        return any(not heard >> voter & 1 for voter in self.votes.voters if voter != agent)
+
+    def _heard(self, agent: int, ballot: Ballot, slot: int) -> int:
+        return self.counted.heard.get(agent, {}).get((ballot, slot), 0)
+
+    def _silent(self, agent: int, time_ns: int, ballot: Ballot, slot: int, since_ns: int) -> None:
+        self.sink.add(
+            "proposal/not-repeated",
+            f"{self.sink.name(agent)} leads {show(ballot)} and has not asked again for slot {slot} for "
+            f"{(time_ns - since_ns) / 1e9:.3f} s, though acceptors have not answered",
+            time_ns,
+            (agent,),
+            slot,
+            ballot=ballot,
+        )
+        self.watched[agent] = (slot, time_ns)
