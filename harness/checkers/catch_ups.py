@@ -13,6 +13,9 @@ Assumptions about the events
   them nothing is judged.
 * ``extra`` of ``heard_catch_up`` is (who asks, is the agent free to answer at once). One that was stopped lately, or whose
   disk is slow, may have an answer under way.
+* ``extra`` of ``told_catch_up`` is (who is asked, how often the teller of what is chosen has changed for the asker). Whoever
+  told it last is asked first: with each change of the teller, and when the asker itself begins or ends to lead, the turns
+  begin anew.
 * A slot below the agent's cut is answered by a snapshot, and not judged.
 """
 
@@ -28,7 +31,8 @@ Question = tuple[int, int]
 """(who asks, from which slot on)"""
 
 MOST_IN_A_ROW = 6
-"""Questions to one peer, from one slot on: it may have been named anew, as the one that knows more, in between."""
+"""Questions to one peer, from one slot on. In turns no peer is asked twice in a row; the rest is for what was under way
+when they began."""
 
 
 class CatchUps:
@@ -43,13 +47,16 @@ class CatchUps:
         self.floor: dict[int, int] = {}
         self.open: dict[int, dict[Question, int]] = {}
         """Agent -> question -> when it was asked first without having been answered since."""
-        self.in_a_row: dict[int, tuple[int, int, int, int]] = {}
-        """Learner -> (slot, peer, how often it asked that peer from that slot on, and nobody else; since when)."""
+        self.in_a_row: dict[int, tuple[tuple[int, int, int], int, int]] = {}
+        """Learner -> ((slot, peer, changes of the teller), how often it asked that peer from that slot on, and nobody else;
+        since when)."""
         self.handlers: dict[str, Handler] = {
             "told_catch_up": self.on_told_catch_up,
             "heard_catch_up": self.on_heard_catch_up,
             "told_learn": self.on_told_learn,
             "started": self.on_started,
+            "leader": self.on_turns,
+            "step_down": self.on_turns,
             "installed": self.on_floor,
             "cut": self.on_floor,
         }
@@ -59,6 +66,10 @@ class CatchUps:
         self.in_a_row.pop(agent, None)
         if isinstance(extra, dict):
             self.on_floor(agent, inc, time_ns, None, int(extra.get("commit", 0)), None, None)
+
+    def on_turns(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
+        """A leader asks the one that has cut what it lacks."""
+        self.in_a_row.pop(agent, None)
 
     def on_floor(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
         self.floor[agent] = max(slot, self.floor.get(agent, 0))
@@ -72,19 +83,20 @@ class CatchUps:
     def on_told_catch_up(
         self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any
     ) -> None:
-        """``extra``: who is asked."""
-        of, peer, times, since_ns = self.in_a_row.get(agent, (slot, extra, 0, time_ns))
-        if (of, peer) != (slot, extra):
+        peer, tellers = extra
+        question = (slot, peer, tellers)
+        before, times, since_ns = self.in_a_row.get(agent, (question, 0, time_ns))
+        if before != question:
             times, since_ns = 0, time_ns
-        self.in_a_row[agent] = (slot, extra, times + 1, since_ns)
-        others = [one for one in self.learners if one not in (agent, extra)]
+        self.in_a_row[agent] = (question, times + 1, since_ns)
+        others = [one for one in self.learners if one not in (agent, peer)]
         if times + 1 == MOST_IN_A_ROW and others:
             self.sink.add(
                 "catch-up/one-peer",
-                f"{self.sink.name(agent)} has asked {self.sink.name(extra)} {times + 1} times for what was chosen from slot "
+                f"{self.sink.name(agent)} has asked {self.sink.name(peer)} {times + 1} times for what was chosen from slot "
                 f"{slot} on, and in these {(time_ns - since_ns) / 1e9:.3f} s nobody else",
                 time_ns,
-                (agent, extra),
+                (agent, peer),
                 slot,
             )
 

@@ -105,6 +105,7 @@ class Hearsay:
             self._arrives |= {
                 Accept: self._hear_leader,
                 Heartbeat: self._hear_leader,
+                Learn: self._hear_teller,
                 Request: self._hear_request,
                 Promise: self._hear_promise,
                 Accepted: self._hear_vote,
@@ -179,7 +180,7 @@ class Hearsay:
             self._tell("told_commit", process, message.ballot, message.commit)
 
     def _tell_catch_up(self, process: SimulatedProcess, target: int, message: CatchUp) -> None:
-        self._tell("told_catch_up", process, slot=message.slot, extra=target)
+        self._tell("told_catch_up", process, slot=message.slot, extra=(target, process.tellers))
 
     def _tell_learn(self, process: SimulatedProcess, target: int, message: Learn) -> None:
         self._must_fit(process, target, message)
@@ -209,8 +210,15 @@ class Hearsay:
 
     def _hear_leader(self, process: SimulatedProcess, sender: Sender, message: Accept | Heartbeat) -> None:
         process.led_ns = self.loop.now_ns
+        self._hear_teller(process, sender, message)
         if self._is_of_this_life(sender):
             process.led_by = (message.ballot, process.led_ns)
+
+    def _hear_teller(self, process: SimulatedProcess, sender: Sender, message: Accept | Heartbeat | Learn) -> None:
+        """Whom it asks first for what it lacks may be another one now."""
+        if sender[0] != process.teller:
+            process.teller = sender[0]
+            process.tellers += 1
 
     def _hear_request(self, process: SimulatedProcess, sender: Sender, message: Request) -> None:
         self._tell("request", process, extra=(message.command.client, message.command.seq))

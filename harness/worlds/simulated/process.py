@@ -64,6 +64,10 @@ class SimulatedProcess:
         """The ballot whose leader it heard last, and when; not of a leader that has restarted since."""
         self.led_ns = LONG_AGO_NS
         """When it heard anything of a leader, whichever."""
+        self.teller = -1
+        """Who told it last what is chosen."""
+        self.tellers = 0
+        """How often that was another one than before."""
         self.said: AnyMessage | None = None
         """Its last heartbeat."""
         self.held_until_ns = 0

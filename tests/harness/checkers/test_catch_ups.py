@@ -77,9 +77,9 @@ def test_who_was_held_up_or_has_restarted_had_no_time(trace: Trace) -> None:
 # -- whom is asked ----------------------------------------------------------------------------------------------------
 
 
-def ask_in_turn(trace: Trace, *peers: int, slot: int = 3) -> list[str]:
+def ask_in_turn(trace: Trace, *peers: int, slot: int = 3, tellers: int = 1) -> list[str]:
     for peer in peers:
-        trace(0, "told_catch_up", None, slot, None, peer)
+        trace(0, "told_catch_up", None, slot, None, (peer, tellers))
     return trace.rules
 
 
@@ -107,6 +107,22 @@ def test_it_gets_on() -> None:
     for slot in range(1, 20):
         ask_in_turn(trace, 1, 1, slot=slot)
     assert trace.rules == []
+
+
+def test_turns_begin_anew_when_another_one_tells_what_is_chosen() -> None:
+    trace = Trace(learners=(0, 1, 2))
+    for tellers in range(20):
+        assert ask_in_turn(trace, 1, tellers=tellers) == []
+    assert ask_in_turn(trace, *([1] * 5), tellers=19) == ["catch-up/one-peer"]
+
+
+@pytest.mark.parametrize("kind", ["leader", "step_down"])
+def test_turns_begin_anew_when_it_begins_or_ends_to_lead(kind: str) -> None:
+    trace = Trace(learners=(0, 1, 2))
+    for _ in range(5):
+        ask_in_turn(trace, 1, 1, 1)
+        trace(0, kind, (1, 0), 1, None, None)
+    assert "catch-up/one-peer" not in trace.rules
 
 
 def test_it_restarts_in_between() -> None:

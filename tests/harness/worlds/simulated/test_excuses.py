@@ -8,7 +8,7 @@ import pytest
 
 from harness.worlds.simulated.world import simulate
 from nemesis.faults import Fault, Parameter
-from nemesis.plan import MILLISECOND, Plan, Workload, validate
+from nemesis.plan import MILLISECOND, Limits, Plan, Timing, Workload, validate
 from nemesis.triggers import ordinal
 
 MS = MILLISECOND
@@ -74,3 +74,21 @@ def test_late_grants_of_what_an_earlier_life_asked_for_count_when_it_is_asked_ag
     ]
     for seed in range(8):
         assert rules(faults, seed, duration_ns=3500 * MS, workload=Workload(clients=1, rate=10.0)) == []
+
+
+def test_who_asks_in_turns_may_ask_one_peer_alone_while_another_one_leads_each_time() -> None:
+    """The leader is asked first, then the other one: but that leads by then, and the one before is the other one."""
+    turn = 1200 * MS
+    faults = [
+        Fault("clock_jump", "agent:r1", at_ns=0, duration_ns=50 * MS, params={"offset_ns": 150 * MS}),
+        Fault("partition", "agent:r0", at_ns=600 * MS, duration_ns=300 * MS, params={"shape": "isolate"}),
+        Fault(
+            "partition", "agent:r0", at_ns=600 * MS, duration_ns=-1, params={"shape": "one_way", "direction": "mute"}
+        ),
+    ]
+    for number in range(6):
+        whom = "agent:r1" if number % 2 == 0 else "agent:r2"
+        faults.append(Fault("pause", whom, at_ns=1200 * MS + number * turn, duration_ns=turn // 2))
+    slow, short, calm = Timing(retransmit_ns=turn), Limits(snapshot_every=0), Workload(clients=2, rate=20.0)
+    for seed in range(3):
+        assert rules(faults, seed, duration_ns=9000 * MS, timing=slow, limits=short, workload=calm) == []
