@@ -77,11 +77,13 @@ class OnlineOracles:
         learners: Sequence[int] = (),
         election_timeout_ns: int = 0,
         retransmit_ns: int = 0,
+        blocked_ns: int = 0,
     ) -> None:
         """``voters``: ids of the acceptors; ``quorum``: votes that choose; ``names``: agent id -> name, for sentences;
         ``first``: as for ``Decisions``; ``window``: as for ``OpenSlots``, 0: not judged; ``learners``: ids of those.
         Without them nothing is judged that needs the very order of the steps of one moment, as it is seen online only;
-        ``election_timeout_ns``: as for ``Heartbeats``; ``retransmit_ns``: as for ``Retransmissions``."""
+        ``election_timeout_ns``: as for ``Heartbeats``; ``retransmit_ns``, ``blocked_ns``: as for
+        ``Retransmissions``."""
         sink = Sink(names)
         self.violations = sink.violations
         ballots = Ballots(sink)
@@ -107,7 +109,7 @@ class OnlineOracles:
             elections = Elections(sink, promises, election_timeout_ns)
             catch_ups = CatchUps(sink, decisions, learners, election_timeout_ns)
             heard, counted, told_first = Heard(sink), Counted(sink, votes), DurablePromises(sink, promises)
-            repeats = Retransmissions(sink, counted, decisions, retransmit_ns, self.wanted)
+            repeats = Retransmissions(sink, counted, decisions, retransmit_ns, blocked_ns, self.wanted)
             for late in (leaderships, heartbeats, elections, answers, told_first, heard, counted, catch_ups, repeats):
                 self.add(late.handlers)
         if window:

@@ -12,7 +12,8 @@ Assumptions about the events
   nothing is judged. ``told_accept`` is told while it is in ``wanted``.
 * ``told_heartbeat`` tells the commit index, and None in place of the acceptors that were heard where a clock fault, a stop or a
   slow disk may keep back what the leader does; such a time counts for nothing.
-* A leader looks for what to repeat once in a retransmission interval, and repeats what it sent an interval before.
+* A leader looks for what to repeat once in a retransmission interval, and repeats what it sent an interval before; one that
+  waits for its sync looks when that has ended.
 * ``Counted`` and ``Decisions`` hear of each event first.
 """
 
@@ -33,14 +34,21 @@ class Retransmissions:
     """The oldest open proposal of each leader."""
 
     def __init__(
-        self, sink: Sink, counted: Counted, decisions: Decisions, retransmit_ns: int, wanted: set[str]
+        self,
+        sink: Sink,
+        counted: Counted,
+        decisions: Decisions,
+        retransmit_ns: int,
+        blocked_ns: int,
+        wanted: set[str],
     ) -> None:
-        """``retransmit_ns``: the retransmission interval; 0: nothing is judged. ``wanted``: kinds of events to be told of."""
+        """``retransmit_ns``: the retransmission interval; 0: nothing is judged. ``blocked_ns``: the longest that an agent waits
+        for a sync that does not count as slow; 0: it goes on meanwhile. ``wanted``: kinds of events to be told of."""
         self.sink = sink
         self.counted = counted
         self.votes = counted.votes
         self.decisions = decisions
-        self.patience_ns = PATIENCE_INTERVALS * retransmit_ns
+        self.patience_ns = PATIENCE_INTERVALS * retransmit_ns + blocked_ns if retransmit_ns else 0
         self.wanted = wanted
         self.open: dict[int, dict[int, int]] = {}
         """Leader -> slot it proposed in -> when; those known chosen go when they are met."""

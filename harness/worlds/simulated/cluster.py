@@ -23,7 +23,7 @@ from harness.errors import HarnessFault
 from harness.record import AgentEvent, FaultEvent, Operation
 from harness.results import Violation
 from harness.workloads.mixed import MixedWorkload
-from harness.worlds.simulated.hearsay import Hearsay
+from harness.worlds.simulated.hearsay import Hearsay, long_sync_ns
 from harness.worlds.simulated.loop import EventLoop
 from harness.worlds.simulated.network import Sender, SimulatedNetwork
 from harness.worlds.simulated.process import Died, SimulatedProcess
@@ -132,6 +132,7 @@ class SimulatedCluster:
             learners=agents_playing(plan, "learner"),
             election_timeout_ns=plan.timing.election_timeout_ns,
             retransmit_ns=plan.timing.retransmit_ns,
+            blocked_ns=long_sync_ns(plan) if plan.disk.sync_blocks else 0,
         )
         self._judges = oracles
         self.rehearsals = Rehearsals(plan.seed, self.oracles.recall)

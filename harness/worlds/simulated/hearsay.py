@@ -42,6 +42,18 @@ from paxos_impl.messages import (
 LONG_SYNC = 8
 """A sync that takes more than this part of what counts as long ago holds back what an agent says."""
 
+
+def recent_ns(plan: Plan) -> int:
+    """What a leader heard is of interest for so long; and what held an agent back, or moved its clock, excuses it for so long
+    afterwards."""
+    return DEAF_TIMEOUTS * plan.timing.election_timeout_ns
+
+
+def long_sync_ns(plan: Plan) -> int:
+    """The longest that a sync may take and hold nothing back."""
+    return recent_ns(plan) // LONG_SYNC
+
+
 Said = Callable[[SimulatedProcess, int, Any], None]
 """(who says it, to whom, what)"""
 Heard = Callable[[SimulatedProcess, Sender, Any], None]
@@ -71,10 +83,8 @@ class Hearsay:
         self.loop = loop
         self.processes = processes
         self.page_bytes = plan.limits.page_bytes
-        self.recent_ns = DEAF_TIMEOUTS * plan.timing.election_timeout_ns
-        """What a leader heard is of interest for so long; and what held an agent back, or moved its clock, excuses it for so
-        long afterwards."""
-        self.long_sync_ns = self.recent_ns // LONG_SYNC
+        self.recent_ns = recent_ns(plan)
+        self.long_sync_ns = long_sync_ns(plan)
         self._handlers = handlers
         self._judges = judges
         self._found = found

@@ -148,6 +148,7 @@ class Trace:
         learners: tuple[int, ...] = (),
         election_timeout_ns: int = 0,
         retransmit_ns: int = 0,
+        blocked_ns: int = 0,
     ) -> None:
         self.oracles = OnlineOracles(
             frozenset(range(voters)),
@@ -156,6 +157,7 @@ class Trace:
             learners=learners,
             election_timeout_ns=election_timeout_ns,
             retransmit_ns=retransmit_ns,
+            blocked_ns=blocked_ns,
         )
         self.voters = voters
         self.time = 0

@@ -18,8 +18,8 @@ def trace() -> Trace:
     return leading(ALL)
 
 
-def leading(learners: tuple[int, ...]) -> Trace:
-    trace = Trace(learners=learners, retransmit_ns=RETRANSMIT_NS)
+def leading(learners: tuple[int, ...], blocked_ns: int = 0) -> Trace:
+    trace = Trace(learners=learners, retransmit_ns=RETRANSMIT_NS, blocked_ns=blocked_ns)
     for agent in {*ALL, *learners}:
         trace(agent, "started", None, 0, None, {"role": "any", "commit": 0})
     for agent in ALL:
@@ -56,6 +56,16 @@ def test_it_asks_again_and_again(trace: Trace) -> None:
         beat(trace, 2 * RETRANSMIT_NS)
         trace(0, "told_accept", B, 1)
     assert trace.rules == []
+
+
+def test_it_may_wait_for_a_sync_in_between() -> None:
+    trace = leading(ALL, blocked_ns=4 * RETRANSMIT_NS)
+    for _ in range(10):
+        beat(trace, 6 * RETRANSMIT_NS)
+        trace(0, "told_accept", B, 1)
+    assert trace.rules == []
+    beat(trace, 8 * RETRANSMIT_NS)
+    assert set(trace.rules) == {"proposal/not-repeated"}
 
 
 def test_accepts_are_told_only_when_one_is_missed(trace: Trace) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from harness.worlds.simulated.world import simulate
 from nemesis.faults import Fault, Parameter
-from nemesis.plan import MILLISECOND, Limits, Plan, Timing, Workload, validate
+from nemesis.plan import MILLISECOND, Disk, Limits, Plan, Timing, Workload, validate
 from nemesis.triggers import ordinal
 
 MS = MILLISECOND
@@ -74,6 +74,13 @@ def test_late_grants_of_what_an_earlier_life_asked_for_count_when_it_is_asked_ag
     ]
     for seed in range(8):
         assert rules(faults, seed, duration_ns=3500 * MS, workload=Workload(clients=1, rate=10.0)) == []
+
+
+def test_a_leader_that_waits_for_its_syncs_repeats_what_it_asked_for_behind_them() -> None:
+    lost = Fault("drop", "leader", at_ns=400 * MS, duration_ns=600 * MS, params={"probability": 0.6, "way": "out"})
+    slow = Disk(sync_ns=20 * MS, jitter_ns=0, sync_blocks=True)
+    for seed in range(3):
+        assert rules([lost], seed, duration_ns=1500 * MS, timing=Timing(retransmit_ns=2 * MS), disk=slow) == []
 
 
 def test_who_asks_in_turns_may_ask_one_peer_alone_while_another_one_leads_each_time() -> None:
