@@ -766,7 +766,7 @@ def document(recorded: Recorded) -> str:
         "It is a score on known bugs, no forecast: strategies were widened with those that survived in view (the rule behind",
         "them, not the row), and few trials say little of a single row. Bugs without a row have no recorded figure. A forecast",
         "for bugs that nobody had in view: [unseen bugs](unseen-bugs.md).",
-        *_measured_with(recorded.codes),
+        *_measured_with(recorded),
         "",
         "| id | bug | family | trials | killed | schedules: median | p95 | events: median | p95 | fired first | clients |",
         "|---|---|---|---:|---:|---:|---:|---:|---:|---|---:|",
@@ -785,11 +785,19 @@ def document(recorded: Recorded) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _measured_with(codes: Sequence[str]) -> list[str]:
-    """Nothing of a matrix that was recorded without it."""
-    if not any(codes):
+def _measured_with(recorded: Recorded) -> list[str]:
+    """Which version of the code ran the trials of most rows, and which rows others ran. Nothing of a matrix that was recorded
+    without it."""
+    ids: dict[str, list[str]] = {code: [] for code in recorded.codes}
+    for row in recorded.rows:
+        for code in row.codes:
+            ids[code].append(row.mutant)
+    if not ids:
         return []
-    told = f"with the code of hash `{codes[0]}`" if len(codes) == 1 else f"over {len(codes)} versions of the code"
+    most, *others = sorted(ids, key=lambda code: len(ids[code]), reverse=True)
+    told = f"with the code of hash `{most}`"
+    if others:
+        told += ", except for " + "; ".join(f"{', '.join(sorted(set(ids[code])))} (`{code}`)" for code in others)
     return ["", f"The trials were run {told} (`paxos_impl`, `nemesis` and `harness`; `harness.campaign.code_hash`)."]
 
 

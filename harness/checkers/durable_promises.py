@@ -37,12 +37,15 @@ class DurablePromises:
         self.sink = sink
         self.promise = promises.promise
         self.syncing: dict[int, Ballot] = {}
+        """Agent -> what it had promised when its last sync began."""
         self.durable: dict[int, Ballot] = {}
-        """Agent -> its promise as the sync under way, the last one that has ended, found it."""
+        """The same, of the last sync that has ended."""
         self.tried: dict[int, Ballot] = {}
+        """Agent -> the ballot it tried last, if no sync has begun since."""
         self.syncing_tried: dict[int, Ballot] = {}
+        """The same, if that sync has not ended."""
         self.durable_tried: dict[int, Ballot] = {}
-        """Agent -> the ballot it tried last, and no sync has begun to cover; that of the sync under way; the durable one."""
+        """The same, if it has."""
         self.handlers: dict[str, Handler] = {
             "sync_begun": self.on_sync_begun,
             "sync_ended": self.on_sync_ended,

@@ -13,7 +13,8 @@ Rules
 Assumptions about the events
 ----------------------------
 * Only a world that sees what leaves an agent can tell (``told_heartbeat``, ``told_snapshot``): without them nothing is judged.
-* ``heard_cut`` tells that a leader handles such word, ``told_commit`` what commit index it tells at once in its Accepts.
+* ``heard_cut`` tells that a leader handles such word; ``extra`` of ``told_accept``, told from when it is in ``wanted``, is the
+  commit index in an Accept, or None if the Accept may have been kept back.
 * A slot is chosen when a quorum has voted for it, or a learner holds it.
 * ``told_heartbeat`` names those of whom the leader handled any message within ``DEAF_TIMEOUTS`` election timeouts; or
   None, where a clock fault, a stop or a slow disk may have kept a heartbeat back, or its clock from telling the time.
@@ -37,9 +38,16 @@ class Heartbeats:
     """What leaders tell of themselves. ``Votes``, ``Decisions`` and ``Told`` hear of each event first."""
 
     def __init__(
-        self, sink: Sink, votes: Votes, decisions: Decisions, snapshots: Snapshots, election_timeout_ns: int
+        self,
+        sink: Sink,
+        votes: Votes,
+        decisions: Decisions,
+        snapshots: Snapshots,
+        election_timeout_ns: int,
+        wanted: set[str],
     ) -> None:
-        """``election_timeout_ns``: 0 if it is not known; then nobody is called deaf."""
+        """``election_timeout_ns``: 0 if it is not known; then nobody is called deaf. ``wanted``: as for ``Retransmissions``."""
+        self.wanted = wanted
         self.sink = sink
         self.votes = votes
         self.decisions = decisions
@@ -54,7 +62,7 @@ class Heartbeats:
             "leader": self.on_leader,
             "told_heartbeat": self.on_told_heartbeat,
             "heard_cut": self.on_heard_cut,
-            "told_commit": self.on_told_commit,
+            "told_accept": self.on_told_accept,
             "cut": self.on_cut,
         }
 
@@ -105,17 +113,21 @@ class Heartbeats:
         known = self.overtaken.get(agent)
         if known is None or known[0] != ballot or slot > known[1]:
             self.overtaken[agent] = (ballot, slot, time_ns)
+            self.wanted.add("told_accept")
 
-    def on_told_commit(
+    def on_told_accept(
         self, agent: int, inc: int, time_ns: int, ballot: Ballot, slot: int, value: Any, extra: Any
     ) -> None:
-        of, floor, since_ns = self.overtaken.get(agent, (ballot, 0, 0))
-        if of != ballot or slot >= floor:
-            self.overtaken.pop(agent, None)
+        """``extra``: the commit index."""
+        if extra is None or agent not in self.overtaken:
+            return
+        of, floor, since_ns = self.overtaken[agent]
+        if of != ballot or extra >= floor:
+            del self.overtaken[agent]
         elif time_ns > since_ns:
             self.sink.add(
                 "leader/overtaken",
-                f"{self.sink.name(agent)} still leads {show(ballot)} with commit index {slot}, "
+                f"{self.sink.name(agent)} still leads {show(ballot)} with commit index {extra}, "
                 f"{(time_ns - since_ns) / 1e9:.3f} s after it heard that all slots up to {floor} are cut",
                 time_ns,
                 (agent,),

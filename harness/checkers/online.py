@@ -97,7 +97,7 @@ class OnlineOracles:
         self._standings = decisions.standings
         self.handlers: dict[str, tuple[Handler, ...]] = {}
         self.wanted: set[str] = set()
-        """Kinds of events that are told only while somebody wants them, for there are many."""
+        """Kinds of events that are told only from when somebody wants them, for there are many."""
         returned, told = ReturnedVotes(sink, promises, votes, durable), Told(sink, votes)
         self.recall = Recall(ballots, decisions, told)
         for oracle in (returned, ballots, promises, votes, told, decisions, durable):
@@ -105,7 +105,7 @@ class OnlineOracles:
         if learners:
             snapshots = Snapshots(learners, told)
             leaderships = Leaderships(sink, votes, decisions, snapshots)
-            heartbeats = Heartbeats(sink, votes, decisions, snapshots, election_timeout_ns)
+            heartbeats = Heartbeats(sink, votes, decisions, snapshots, election_timeout_ns, self.wanted)
             elections = Elections(sink, promises, election_timeout_ns)
             catch_ups = CatchUps(sink, decisions, learners, election_timeout_ns)
             heard, counted, told_first = Heard(sink), Counted(sink, votes), DurablePromises(sink, promises)

@@ -9,7 +9,7 @@ Rule
 Assumptions about the events
 ----------------------------
 * Only a world that sees messages leave and arrive can tell (``told_heartbeat``, ``told_accept``, ``heard_vote``): without them
-  nothing is judged. ``told_accept`` is told while it is in ``wanted``.
+  nothing is judged. ``told_accept`` is told from when it is in ``wanted``.
 * ``told_heartbeat`` tells the commit index, and None in place of the acceptors that were heard where a clock fault, a stop or a
   slow disk may keep back what the leader does; such a time counts for nothing.
 * A leader looks for what to repeat once in a retransmission interval, and repeats what it sent an interval before; one that

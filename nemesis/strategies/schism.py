@@ -55,13 +55,13 @@ def story(plan: Plan, draw: Draw) -> list[Fault]:
         *stand_up(plan, draw, second, quorum, began, stands_ns),
         *_heard_by(plan, draw, second, hear_second, went_on),
     ]
-    falls, falls_ns = _falls(plan, draw, second, went_on)
+    falls = _falls(plan, draw, second, went_on)
     back = hear_second if draw() < _WITHOUT_FIRST else [*hear_first, *hear_second]
     quorum = just_enough(plan, draw, third, [name for name in voters if name not in back])
     rest = [name for name in voters if name not in (*quorum, second)]
-    stands_ns = falls_ns + BACK_NS + spread(draw, hop(plan), 4.0, 10.0)
+    stands_ns = falls.after_ns + BACK_NS + spread(draw, hop(plan), 4.0, 10.0)
     faults += [
-        *falls,
+        falls,
         *_away(plan, rest, went_on, 0, stands_ns + spread(draw, hop(plan), 8.0, 30.0)),
         *stand_up(plan, draw, third, quorum, went_on, stands_ns),
     ]
@@ -103,16 +103,14 @@ def _away(plan: Plan, names: list[str], trigger: str, after_ns: int, length_ns: 
     ]
 
 
-def _falls(plan: Plan, draw: Draw, leads: str, trigger: str) -> tuple[list[Fault], int]:
-    """It leads no more, soon after it was heard; and how soon."""
+def _falls(plan: Plan, draw: Draw, leads: str, trigger: str) -> Fault:
+    """It leads no more, soon after it was heard."""
     kind, after_ns = choice(draw, ("kill", "kill", "power", "clock_jump")), spread(draw, hop(plan), 2.0, 4.0)
-    if kind == "clock_jump":
-        jump: dict[str, Parameter] = {"offset_ns": 2 * unit(plan)}
-        length_ns = spread(draw, hop(plan), 2.0, 4.0)
-        return [
-            Fault(kind, f"agent:{leads}", trigger=trigger, after_ns=after_ns, duration_ns=length_ns, params=jump)
-        ], after_ns
-    lost: dict[str, Parameter] = {"unsynced": "lost"} if kind == "power" else {}
-    return [
-        Fault(kind, f"agent:{leads}", trigger=trigger, after_ns=after_ns, duration_ns=DOWN_NS, params=lost)
-    ], after_ns
+    length_ns = spread(draw, hop(plan), 2.0, 4.0) if kind == "clock_jump" else DOWN_NS
+    params: dict[str, dict[str, Parameter]] = {
+        "power": {"unsynced": "lost"},
+        "clock_jump": {"offset_ns": 2 * unit(plan)},
+    }
+    return Fault(
+        kind, f"agent:{leads}", trigger=trigger, after_ns=after_ns, duration_ns=length_ns, params=params.get(kind, {})
+    )

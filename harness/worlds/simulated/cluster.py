@@ -88,6 +88,22 @@ class Options(TypedDict, total=False):
     """Keep what goes into the digest, to tell where two runs part."""
 
 
+def _make_oracles(plan: Plan, names: Mapping[int, str], ledger: endgame.Ledger) -> OnlineOracles:
+    """All of them, with what they must know of the plan; ``ledger`` hears of what is chosen and applied first."""
+    voters = frozenset(agents_playing(plan, "acceptor"))
+    return OnlineOracles(
+        voters,
+        len(voters) // 2 + 1,
+        names,
+        ledger.first,
+        window=plan.limits.window if plan.cluster.deployment == "collapsed" else 0,
+        learners=agents_playing(plan, "learner"),
+        election_timeout_ns=plan.timing.election_timeout_ns,
+        retransmit_ns=plan.timing.retransmit_ns,
+        blocked_ns=long_sync_ns(plan) if plan.disk.sync_blocks else 0,
+    )
+
+
 class SimulatedCluster:
     """One cluster and its clients. Subclasses bring the nemesis."""
 
@@ -119,21 +135,9 @@ class SimulatedCluster:
         self.processes: list[SimulatedProcess] = []
         for spec in specs:
             self.processes.append(self.make_process(spec, make_config(plan, spec.id), parts))
-        voters = frozenset(agents_playing(plan, "acceptor"))
         names = {spec.id: spec.name for spec in specs}
         self.ledger = endgame.Ledger(names, frozenset(agents_playing(plan, "learner")))
-        window = plan.limits.window if plan.cluster.deployment == "collapsed" else 0
-        self.oracles = OnlineOracles(
-            voters,
-            len(voters) // 2 + 1,
-            names,
-            self.ledger.first,
-            window,
-            learners=agents_playing(plan, "learner"),
-            election_timeout_ns=plan.timing.election_timeout_ns,
-            retransmit_ns=plan.timing.retransmit_ns,
-            blocked_ns=long_sync_ns(plan) if plan.disk.sync_blocks else 0,
-        )
+        self.oracles = _make_oracles(plan, names, self.ledger)
         self._judges = oracles
         self.rehearsals = Rehearsals(plan.seed, self.oracles.recall)
         listeners: dict[str, Handler] = {"leader": self._on_leader, "step_down": self._on_step_down}

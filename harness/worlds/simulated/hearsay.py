@@ -78,7 +78,7 @@ class Hearsay:
         records: bool,
     ) -> None:
         """``handlers``: the oracles', by kind of event; ``observed``: the same for one kind, which is recorded if anything is;
-        ``found``: told of what no page can hold; ``wanted``: kinds told of only while they are in it. Unless it ``judges``
+        ``found``: told of what no page can hold; ``wanted``: kinds told of only from when they are in it. Unless it ``judges``
         only what is recorded is told."""
         self.loop = loop
         self.processes = processes
@@ -169,6 +169,10 @@ class Hearsay:
             since_ns = self.loop.now_ns - self.recent_ns
             heard = [source for source, at_ns in process.heard_ns.items() if at_ns >= since_ns]
         self._tell("told_heartbeat", process, message.ballot, message.commit, None, [message.stable, heard])
+        self._tell_what_is_wanted()
+
+    def _tell_what_is_wanted(self) -> None:
+        """Accepts are what is sent most often: they are told from when an oracle wants them."""
         if "told_accept" in self._wanted:
             self.leaves[Accept] = self._tell_accept
 
@@ -185,9 +189,8 @@ class Hearsay:
             self._tell("told_grant", process, message.ballot, extra=led_by)
 
     def _tell_accept(self, process: SimulatedProcess, target: int, message: Accept) -> None:
-        self._tell("told_accept", process, message.ballot, message.slot)
-        if self.loop.now_ns > process.held_until_ns:  # not what a stop kept back in the middle of a step
-            self._tell("told_commit", process, message.ballot, message.commit)
+        kept_back = self.loop.now_ns <= process.held_until_ns  # by a stop, in the middle of a step
+        self._tell("told_accept", process, message.ballot, message.slot, extra=None if kept_back else message.commit)
 
     def _tell_catch_up(self, process: SimulatedProcess, target: int, message: CatchUp) -> None:
         self._tell("told_catch_up", process, slot=message.slot, extra=(target, process.tellers))
@@ -249,4 +252,4 @@ class Hearsay:
     def _hear_cut(self, process: SimulatedProcess, sender: Sender, message: Truncated) -> None:
         if self._is_of_this_life(sender):
             self._tell("heard_cut", process, message.ballot, message.floor)
-            self.leaves[Accept] = self._tell_accept  # rarely needed, and what is sent most often
+            self._tell_what_is_wanted()
