@@ -30,6 +30,7 @@ from typing import Any
 
 import msgspec
 
+from harness.checkers.situations import SITUATIONS
 from harness.errors import HarnessFault, UserError
 from harness.interrupt import held_back, let_through, stop_workers
 from harness.results import EXIT_CODES, EXIT_INTERRUPTED, Verdict
@@ -79,6 +80,8 @@ class RunRow(msgspec.Struct, frozen=True, omit_defaults=True):
     faults: int
     cells: dict[str, int] = {}
     """``kind target`` -> how many faults of the plan; added up in campaign.json, not kept with each run."""
+    situations: tuple[str, ...] = ()
+    """Those that came up, of ``harness.checkers.situations``; counted in campaign.json, not kept with each run."""
 
 
 class FailureCluster(msgspec.Struct):
@@ -106,6 +109,8 @@ class CampaignResult(msgspec.Struct):
     directory: str
     cells: dict[str, int] = {}
     """``kind target`` -> how many faults were planned."""
+    situations: dict[str, int] = {}
+    """Situation -> in how many of the runs it came up."""
     digest: str = ""
     """Of the digests of all runs, in whatever order they ended: the same schedules on the same code give it again."""
     unwritten: tuple[str, ...] = ()
@@ -148,6 +153,7 @@ def run_task(task: Task, hang_s: float = HANG_S) -> RunRow:
         plan.cluster.deployment,
         len(plan.faults),
         dict(Counter(f"{fault.kind} {target_class(fault)}" for fault in plan.faults)),
+        run.situations,
     )
 
 
@@ -248,6 +254,7 @@ class CampaignState:
         self.by_rule: Counter[str] = Counter()
         self.by_strategy: Counter[str] = Counter()
         self.cells: Counter[str] = Counter()
+        self.situations: Counter[str] = Counter(dict.fromkeys(SITUATIONS, 0))
         self.first: dict[str, tuple[Task, RunRow]] = {}
         """Rule -> the first run that broke it."""
         self._digests = 0
@@ -267,6 +274,7 @@ class CampaignState:
         self.commands += row.commands
         self.by_strategy[row.strategy] += 1
         self.cells.update(row.cells)
+        self.situations.update(row.situations)
         one = f"{row.strategy}/{row.seed}/{row.digest}".encode()
         self._digests += int.from_bytes(hashlib.blake2b(one, digest_size=DIGEST_BYTES).digest())
         if row.rule:
@@ -318,6 +326,7 @@ def run_campaign(
         dict(state.by_strategy),
         str(directory),
         dict(state.cells),
+        dict(state.situations),
         state.digest,
         tuple(unwritten),
     )
@@ -337,7 +346,7 @@ class _Rows:
         self._file = path.open("wb", buffering=0)
 
     def write(self, row: RunRow) -> None:
-        line = msgspec.json.encode(msgspec.structs.replace(row, cells={})) + b"\n"
+        line = msgspec.json.encode(msgspec.structs.replace(row, cells={}, situations=())) + b"\n"
         try:
             if not self.refused and self._file.write(line) < len(line):
                 self.refused.append("rows.jsonl: No space left on device")

@@ -33,7 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "shrink": ("harness.commands.shrink", "Find the smallest plan that still breaks the same rule."),
     "check": ("harness.commands.check", "Judge a recorded run again, or a history of another tool."),
     "report": ("harness.commands.report", "Write the report of a run again."),
-    "list": ("harness.commands.list", "List runs, strategies, planted bugs, faults, targets or checks."),
+    "list": ("harness.commands.list", "List runs, strategies, planted bugs, faults, targets, checks or situations."),
     "matrix": ("harness.commands.matrix", "Measure which planted bugs are found, and how fast."),
     "gate": ("harness.commands.gate", "Compare this code with the baseline, in virtual time; fail if it is worse."),
     "compare": ("harness.commands.compare", "Compare two revisions, or what was recorded of them."),

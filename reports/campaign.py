@@ -1,4 +1,4 @@
-"""The page of a campaign: what was run, how it failed, and what it never tried. Offline like the report."""
+"""The page of a campaign: what was run, how it failed, what it never tried and where it never was. Offline like the report."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path, PurePath
 
 import msgspec
 
+from harness.checkers.situations import SITUATIONS
 from nemesis.faults import KINDS, TARGET_CLASSES
 from reports.page import render
 from reports.whole_files import write_whole
@@ -49,6 +50,7 @@ class Campaign(msgspec.Struct, frozen=True):
     clusters: tuple[Cluster, ...]
     strategies: dict[str, int]
     cells: dict[str, int] = {}
+    situations: dict[str, int] = {}
 
     @property
     def verdict(self) -> str:
@@ -120,6 +122,7 @@ def write_campaign_page(directory: Path) -> Path:
             ],
             "strategies": strategies(directory, warnings),
             "grid": grid(campaign.cells),
+            "situations": situations(campaign),
             "possible": possible,
             "warnings": warnings,
         },
@@ -173,6 +176,12 @@ def _count(one: Strategy, row: Row) -> None:
         one.rules[row.rule] += 1
         if one.first_failure is None:
             one.first_failure = one.runs
+
+
+def situations(campaign: Campaign) -> list[tuple[str, str, int]]:
+    """(name, what happens, in how many schedules) of each that the campaign counted, the rarest first."""
+    counted = campaign.situations.items()
+    return [(name, SITUATIONS.get(name, ""), runs) for name, runs in sorted(counted, key=lambda one: one[1])]
 
 
 def possible(kind: str, target: str) -> bool:

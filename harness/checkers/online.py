@@ -60,6 +60,7 @@ from harness.checkers.promises import Promises
 from harness.checkers.recall import Recall
 from harness.checkers.retransmissions import Retransmissions
 from harness.checkers.returned_votes import ReturnedVotes
+from harness.checkers.situations import Situations
 from harness.checkers.told import Told
 from harness.checkers.votes import Votes
 
@@ -95,11 +96,15 @@ class OnlineOracles:
             first["applied"] = in_turn((answers.on_first_applied, first.get("applied", ignore)))
         decisions = Decisions(sink, votes, durable, first)
         self._standings = decisions.standings
+        self.situations = Situations(decisions, durable)
         self.handlers: dict[str, tuple[Handler, ...]] = {}
         self.wanted: set[str] = set()
         """Kinds of events that are told only from when somebody wants them, for there are many."""
         returned, told = ReturnedVotes(sink, promises, votes, durable), Told(sink, votes)
         self.recall = Recall(ballots, decisions, told)
+        if learners:
+            decisions.first_applied = in_turn((decisions.first_applied, self.situations.on_first_applied))
+            self.add(self.situations.handlers)
         for oracle in (returned, ballots, promises, votes, told, decisions, durable):
             self.add(oracle.handlers)
         if learners:

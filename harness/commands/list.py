@@ -13,7 +13,7 @@ from harness.commands.options import Name, emit, json_option, store_option
 if TYPE_CHECKING:
     from nemesis.faults import ParameterSpec
 
-WHAT = ("runs", "strategies", "mutants", "faults", "targets", "checks")
+WHAT = ("runs", "strategies", "mutants", "faults", "targets", "checks", "situations")
 LEGENDS = {
     "mutants": "breaks: A agreement, V validity, I integrity or order, D durability, L linearizability, X exactly-once,\n"
     "P progress, R replicas diverge. equivalent: harmless on its own. Plant one with --mutant ID; docs/mutants.md tells more.",
@@ -25,7 +25,8 @@ LEGENDS = {
 @store_option
 @json_option
 def command(what: str, store: Path, as_json: bool) -> int:
-    """List the runs of the store, or the strategies, planted bugs, faults, their targets and checks there are."""
+    """List the runs of the store, or the strategies, planted bugs, faults, their targets, checks, and the situations that a
+    campaign counts."""
     rows = {
         "runs": lambda: _runs(store),
         "strategies": _strategies,
@@ -33,6 +34,7 @@ def command(what: str, store: Path, as_json: bool) -> int:
         "faults": _faults,
         "targets": _targets,
         "checks": _checks,
+        "situations": _situations,
     }[what]()
     if as_json:
         emit({"verdict": None, "exit_code": 0, "run_directory": None, what: rows})
@@ -132,3 +134,9 @@ def _checks() -> list[dict[str, Any]]:
 
     checks = [(name, about) for name, about, *_ in CHECKERS]
     return [{"check": name, "about": about} for name, about in [*checks, (evidence.NAME, evidence.ABOUT)]]
+
+
+def _situations() -> list[dict[str, Any]]:
+    from harness.checkers.situations import SITUATIONS
+
+    return [{"situation": name, "about": about} for name, about in SITUATIONS.items()]

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from nemesis.plan import Deployment, Workload
 
 PLAIN_EVERY_S = 5.0
+SITUATIONS_AT_MOST = 5
+"""Named of those that never came up; the page has all."""
 REPORTS_AT_MOST = 10
 """Kinds of failure whose first run gets a report at once; `torture report` writes the others."""
 
@@ -204,11 +206,22 @@ def _summary(result: CampaignResult) -> dict[str, Any]:
         "wall_s": result.wall_s,
         "interrupted": result.interrupted,
         "strategies": result.strategies,
+        "situations": result.situations,
         "clusters": [
             {"rule": one.rule, "count": one.count, "sentence": one.first.sentence, "run_directory": one.directory}
             for one in result.clusters
         ],
     }
+
+
+def _situations(result: CampaignResult) -> str:
+    """How many of them came up, and which did not."""
+    never = [name for name, runs in result.situations.items() if not runs]
+    count = len(result.situations)
+    if not never:
+        return f"all {count} situations of the protocol came up"
+    named = ", ".join(never[:SITUATIONS_AT_MOST]) + (", …" if len(never) > SITUATIONS_AT_MOST else "")
+    return f"{count - len(never)} of {count} situations of the protocol came up, not: {named}"
 
 
 def _schedules(number: int) -> str:
@@ -232,6 +245,8 @@ def _print(result: CampaignResult) -> None:
     click.echo(f"  {result.events:,} events, {result.commands:,} commands in {result.wall_s:.1f} s ({rate})")
     twice = "one schedule was" if result.reruns == 1 else f"{result.reruns} schedules were"
     click.echo(f"  {twice} run twice: equal digests; digest of all: {result.digest}")
+    if result.situations and result.runs:
+        click.echo(f"  {_situations(result)}")
     for one in itertools.islice(result.clusters, 10):
         click.echo(f"  {one.count:5} × {one.rule}")
         click.echo(f"          first: seed {one.first.seed}, {one.first.strategy}: {one.first.sentence}")

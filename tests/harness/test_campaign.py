@@ -23,6 +23,7 @@ from harness.campaign import (
     run_campaign,
     seeds,
 )
+from harness.checkers.situations import SITUATIONS
 from harness.errors import HarnessFault, UserError
 from harness.results import Verdict, read_results
 from harness.store import read_environment
@@ -136,6 +137,16 @@ def test_a_campaign_stores_a_row_a_run_and_a_summary(tmp_path: Path) -> None:
     assert result.strategies == {"small": 20}
     assert json.loads(Path(result.directory, "campaign.json").read_text())["runs"] == 20
     assert (tmp_path / "campaign" / "latest").resolve() == Path(result.directory)
+
+
+def test_a_campaign_counts_in_how_many_schedules_a_situation_came_up(tmp_path: Path) -> None:
+    result = run_campaign(seeds("portfolio", 0, 6), store=tmp_path, jobs=1)
+    assert list(result.situations) == list(SITUATIONS)
+    assert max(result.situations.values()) <= 6
+    assert result.situations["value inherited"] > 0
+    calm = run_campaign(seeds("calm", 0, 1), store=tmp_path, jobs=1)
+    assert calm.situations == dict.fromkeys(SITUATIONS, 0)
+    assert all(not row.situations for row in rows_of(result.directory))
 
 
 def test_rows_and_digest_do_not_depend_on_the_number_of_jobs(tmp_path: Path) -> None:

@@ -499,7 +499,7 @@ def test_a_run_on_real_processes(call: Call, good: Path) -> None:
     assert [row["verdict"] for row in listed] == [told["verdict"]]
 
 
-@pytest.mark.parametrize("what", ["strategies", "mutants", "faults", "targets", "checks"])
+@pytest.mark.parametrize("what", ["strategies", "mutants", "faults", "targets", "checks", "situations"])
 def test_list_tells_what_there_is(call: Call, what: str) -> None:
     rows = call("list", what, "--json").json[what]
     assert len(rows) > 5

@@ -463,6 +463,7 @@ def write_campaign(directory: Path, *, failures: bool = True, cells: dict[str, i
         "strategies": {"aimed": 2, "calm": 1},
         "directory": str(directory),
         "cells": {"kill leader": 3, "kill one": 1, "drop leader": 2} if cells is None else cells,
+        "situations": {"late leader": 0, "catch-up": 3, "same round": 1},
     }
     (directory / "campaign.json").write_text(json.dumps(told))
     return directory

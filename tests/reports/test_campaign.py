@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reports.campaign import grid, strategies, write_campaign_page
+from reports.campaign import grid, read_campaign, situations, strategies, write_campaign_page
 from reports.index import entries, write_index
 
 MakeCampaign = Callable[..., Path]
@@ -42,6 +42,15 @@ def test_cells_that_were_never_tried_are_named() -> None:
     assert found.empty == ("partition never at one or leader", "drop never at one")
     assert "power" in found.unused and "kill" not in found.unused
     assert grid({}) is None
+
+
+def test_situations_are_told_with_the_rarest_first(make_campaign: MakeCampaign, tmp_path: Path) -> None:
+    directory = make_campaign(tmp_path / "campaign")
+    told = situations(read_campaign(directory))
+    assert [(name, runs) for name, _, runs in told] == [("late leader", 0), ("same round", 1), ("catch-up", 3)]
+    assert all(about for _, about, _ in told)
+    html = write_campaign_page(directory).read_text()
+    assert "a leader proposes though a higher ballot is led already" in html
 
 
 def test_a_campaign_without_failures_passes_and_one_without_counts_says_so(

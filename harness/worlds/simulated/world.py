@@ -46,6 +46,8 @@ class SimulatedRun(msgspec.Struct):
     faults: list[FaultEvent]
     notes: list[Any] | None
     """What went into the digest, if it was kept."""
+    situations: tuple[str, ...]
+    """Those of ``harness.checkers.situations`` that came up before the final power cut; none without oracles."""
 
 
 class SimulatedWorld(FaultyCluster):
@@ -54,6 +56,8 @@ class SimulatedWorld(FaultyCluster):
     def __init__(self, plan: Plan, **options: Unpack[Options]) -> None:
         self.endings: list[Violation] = []
         """What was found when the run was over."""
+        self.situations: tuple[str, ...] | None = None
+        """Those that came up before the final power cut."""
         self.healed_ns = 0
         super().__init__(plan, **options)
 
@@ -77,6 +81,7 @@ class SimulatedWorld(FaultyCluster):
             self.recording,
             self.faults,
             self.notes,
+            self.oracles.situations.all_reached() if self.situations is None else self.situations,
         )
 
     def _run(self) -> None:
@@ -120,6 +125,7 @@ class SimulatedWorld(FaultyCluster):
                 self.loop.at(self.loop.now_ns + RESTART_NS, self._restart, process)
 
     def _final_power_cut(self) -> None:
+        self.situations = self.oracles.situations.all_reached()
         self.ledger.position = self.oracles.positions()
         self.ledger.mark_cut()
         evidence = self.power_cut([process.id for process in self.processes], "lost", self.plan.seed)
