@@ -25,7 +25,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
 from pathlib import Path
-from statistics import fmean, median
+from statistics import median
 from typing import Any
 
 import msgspec
@@ -42,7 +42,7 @@ from nemesis.plan import Plan
 from nemesis.strategies import generate
 from nemesis.strategies.frame import Frame
 from paxos_impl.mutants.registry import DEPLOYMENTS, Mutant, MutantError, all_mutants, find, hash_of, plant
-from paxos_impl.mutants.waiting import PAIRS, WAITING
+from paxos_impl.mutants.waiting import PAIRS
 from paxos_impl.parts import CORRECT, Parts
 
 PORTFOLIO_BASES = 20
@@ -56,12 +56,6 @@ DEEPER = 10
 HANG_S = 60.0
 SEEDS_APART = 1_000_000
 """Between the first seeds of two trials."""
-GATE_FACTOR = 13
-"""Times the expected mean. Schedules to a kill are roughly geometric: that many survive with probability e^-13."""
-GATE_PRIOR = 20
-"""Schedules of one more trial that is added to those recorded: few trials may all have been lucky."""
-GATE_BASE = 1000
-"""Its seeds are none that the matrix was recorded with."""
 
 
 class Trial(msgspec.Struct, frozen=True):
@@ -628,215 +622,15 @@ def _row(name: str, strategy: str, trials: list[Trial], unfinished: int) -> Matr
     )
 
 
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
-def _or_infinite(value: float | None) -> float:
-    return math.inf if value is None else value
-
-
-def _p95(values: list[float]) -> float:
-    """The smallest value that 95 % do not exceed."""
-    return sorted(values)[math.ceil(0.95 * len(values)) - 1]
-
-
-# -- the gate ---------------------------------------------------------------------------------------------------------
-
-
-class Recorded(msgspec.Struct, frozen=True):
-    """``docs/kill-matrix.json``: the matrix as it was measured."""
-
-    schema_version: int
-    rows: tuple[MatrixRow, ...]
-
-    @property
-    def codes(self) -> tuple[str, ...]:
-        """Versions of the code that the trials were run with."""
-        return tuple(sorted({code for row in self.rows for code in row.codes}))
-
-
-class GateResult(msgspec.Struct, frozen=True):
-    """``failures`` and ``unknown``: one sentence each."""
-
-    checked: int
-    failures: tuple[str, ...]
-    unknown: tuple[str, ...]
-    deep: tuple[str, ...]
-    """Mutants left to the nightly run."""
-
-    @property
-    def exit_code(self) -> int:
-        """0: all as recorded. 1: a survivor, or a kill of clean code or of an equivalent mutant. 3: cannot tell."""
-        if self.failures:
-            return 1
-        return 3 if self.unknown else 0
-
-
-def _expected(row: MatrixRow) -> float:
-    """Schedules to a kill, as if another trial had needed ``GATE_PRIOR``."""
-    return (row.schedules_mean * row.killed + GATE_PRIOR) / (row.killed + 1)
-
-
-def write_recorded(result: MatrixResult, path: Path, before: Recorded | None = None) -> None:
-    """``before``: a record whose rows stay unless the result has newer ones."""
-    rows = {(row.strategy, row.mutant): row for row in (*(before.rows if before else ()), *result.rows)}
-    ordered = sorted(rows.values(), key=lambda row: (row.strategy != "portfolio", row.strategy, row.mutant))
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(Recorded(1, tuple(ordered))), indent=1) + b"\n")
-
-
 def versions(trials: Iterable[Trial]) -> tuple[str, ...]:
     """Of the code that ran the trials, each once."""
     return tuple(sorted({trial.code for trial in trials if trial.mutant}))
 
 
-def read_recorded(path: Path) -> Recorded:
-    """Raises UserError if the file is not there or not a matrix."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Recorded)
-    except OSError as error:
-        raise UserError(
-            f"{path} cannot be read ({error.strerror}); go to the project's directory, or record one with "
-            "`torture matrix --write`"
-        ) from error
-    except msgspec.DecodeError as error:
-        raise UserError(f"{path} is no recorded matrix ({error}); record one with `torture matrix --write`") from error
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
-def gate(
-    recorded: Recorded,
-    *,
-    ids: Iterable[str] | None = None,
-    factor: int = GATE_FACTOR,
-    deepest: float | None = 20.0,
-    harmless_schedules: int = 10,
-    clean_schedules: int = 100,
-    jobs: int = 1,
-    state: Path | None = None,
-    progress: Progress | None = None,
-) -> GateResult:
-    """Kill every mutant again with seeds of its own, each within ``factor`` times the schedules its record lets expect.
-
-    ``deepest``: mutants of a higher recorded mean (schedules) are left to the nightly run; None: all.
-    """
-    rows = {row.mutant: row for row in recorded.rows if row.strategy == "portfolio" and row.killed}
-    names = list(ids) if ids is not None else [*all_mutants(), *(pair.ids for pair in PAIRS)]
-    tasks = [Task("", "portfolio", GATE_BASE, clean_schedules)]
-    unknown, deep = [], []
-    for name in names:
-        if is_equivalent(find(name)):
-            tasks.append(Task(name, "portfolio", GATE_BASE, harmless_schedules))
-        elif name not in rows:
-            unknown.append(f"{name} has no recorded kill; measure it with `torture matrix --ids {name}`")
-        elif deepest is not None and rows[name].schedules_mean > deepest:
-            deep.append(name)
-        else:
-            tasks.append(Task(name, "portfolio", GATE_BASE, math.ceil(factor * _expected(rows[name]))))
-    result = run_tasks(tasks, jobs=jobs, state=state, progress=progress)
-    failures = [f"survived {factor} times its expected schedules: {label}" for label in result.survivors]
-    failures += [f"equivalent mutant killed: {label}" for label in result.killed_equivalents]
-    failures += [
-        f"unmodified code: {rule} with strategy {name}, seed {seed}" for name, seed, rule in result.clean_violations
-    ]
-    unknown += [f"does not behave the same twice: {label}" for label in result.unsteady]
-    if result.interrupted:
-        unknown.append("interrupted before all trials ended")
-    return GateResult(len(result.trials), tuple(failures), tuple(unknown), tuple(deep))
-
-
-# -- the document -----------------------------------------------------------------------------------------------------
-
-
-def document(recorded: Recorded) -> str:
-    """``docs/kill-matrix.md``, from the recorded rows alone."""
-    known = all_mutants()
-    rows = [row for row in recorded.rows if row.strategy == "portfolio"]
-    real = [row for row in rows if not is_equivalent(find(row.mutant))]
-    killed = [row for row in real if row.killed == row.trials]
-    typical = _number(_finite(median([_or_infinite(row.schedules_median) for row in real]))) if real else "-"
-    lines = [
-        "# The kill matrix",
-        "",
-        "Generated from `docs/kill-matrix.json`; do not edit. A *kill* counts only if the same plan passes on the unmodified",
-        "code. *Clients*: share of the kills that the history alone, without traces and logs, shows as well.",
-        "",
-        f"{len(real)} planted bugs and pairs measured with the portfolio, {len(killed)} of them killed in every trial; "
-        f"median of the medians: {typical} schedules. {_within(real)}{_never_killed(real)}",
-        "",
-        "It is a score on known bugs, no forecast: strategies were widened with those that survived in view (the rule behind",
-        "them, not the row), and few trials say little of a single row. Bugs without a row have no recorded figure. A forecast",
-        "for bugs that nobody had in view: [unseen bugs](unseen-bugs.md).",
-        *_measured_with(recorded),
-        "",
-        "| id | bug | family | trials | killed | schedules: median | p95 | events: median | p95 | fired first | clients |",
-        "|---|---|---|---:|---:|---:|---:|---:|---:|---|---:|",
-    ]
-    lines += [_line(row, known) for row in sorted(real, key=lambda row: (row.schedules_mean, row.mutant))]
-    lines += ["", "## Equivalent mutants", "", "They break nothing, and must not be killed.", ""]
-    lines += ["| id | change | why it is harmless | schedules survived | killed |", "|---|---|---|---:|---:|"]
-    for row in rows:
-        if row.mutant in known and known[row.mutant].equivalent:
-            one = known[row.mutant]
-            survived = row.trials * row.most_schedules
-            lines.append(f"| {one.id} | {one.about} | {one.equivalent} | {survived} | {row.killed} |")
-    lines += ["", "## Single strategies", "", *_strategies(recorded.rows)]
-    lines += ["", "## Bugs that wait for a feature", "", "| id | bug | source | waits for |", "|---|---|---|---|"]
-    lines += [f"| {one.id} | {one.about} | {one.source} | {one.waits_for} |" for one in WAITING]
-    return "\n".join(lines) + "\n"
-
-
-def _measured_with(recorded: Recorded) -> list[str]:
-    """Which version of the code ran the trials of most rows, and which rows others ran. Nothing of a matrix that was recorded
-    without it."""
-    ids: dict[str, list[str]] = {code: [] for code in recorded.codes}
-    for row in recorded.rows:
-        for code in row.codes:
-            ids[code].append(row.mutant)
-    if not ids:
-        return []
-    most, *others = sorted(ids, key=lambda code: len(ids[code]), reverse=True)
-    told = f"with the code of hash `{most}`"
-    if others:
-        told += ", except for " + "; ".join(f"{', '.join(sorted(set(ids[code])))} (`{code}`)" for code in others)
-    return ["", f"The trials were run {told} (`paxos_impl`, `nemesis` and `harness`; `harness.campaign.code_hash`)."]
-
-
-def _within(rows: Sequence[MatrixRow]) -> str:
-    """How many of them half of the trials kill within few schedules, and within more."""
-    medians = [_or_infinite(row.schedules_median) for row in rows]
-    counts = [f"{sum(one <= most for one in medians)} within {most}" for most in (1, 5, 20, 100)]
-    return f"By their medians {', '.join(counts)}."
-
-
-def _never_killed(rows: Sequence[MatrixRow]) -> str:
-    outlived = [f"{row.mutant} ({row.most_schedules:,} schedules)" for row in rows if not row.killed]
-    return f" Never killed: {', '.join(outlived)}." if outlived else ""
-
-
-def _line(row: MatrixRow, known: dict[str, Mutant]) -> str:
-    one = known.get(row.mutant)
-    about = one.about if one else next((pair.why for pair in PAIRS if pair.ids == row.mutant), "")
-    rules = ", ".join(f"{rule} {count}" for rule, count in list(row.rules.items())[:3])
-    seen = f"{row.seen_by_clients / row.killed:.0%}" if row.killed else "-"
-    cells = (
-        row.mutant, about, one.family if one else "pair", row.trials, row.killed, _number(row.schedules_median),
-        _number(row.schedules_p95), _number(row.events_median), _number(row.events_p95), rules, seen,
-    )  # fmt: skip
-    return "| " + " | ".join(map(str, cells)) + " |"
-
-
-def _strategies(rows: Sequence[MatrixRow]) -> list[str]:
-    by_strategy: dict[str, list[MatrixRow]] = defaultdict(list)
-    for row in rows:
-        if not is_equivalent(find(row.mutant)):
-            by_strategy[row.strategy].append(row)
-    lines = ["| strategy | mutants | killed | mean of log schedules to a kill, as a number |", "|---|---:|---:|---:|"]
-    for strategy, many in sorted(by_strategy.items()):
-        logs = [math.log(row.schedules_mean) for row in many if row.killed]
-        typical = f"{math.exp(fmean(logs)):.1f}" if logs else "-"
-        lines.append(f"| {strategy} | {len(many)} | {sum(row.killed > 0 for row in many)} | {typical} |")
-    return lines
-
-
-def _number(value: float | None) -> str:
-    return "over the budget" if value is None else f"{value:,.0f}" if value >= 10 else f"{value:g}"
+def _p95(values: list[float]) -> float:
+    """The smallest value that 95 % do not exceed."""
+    return sorted(values)[math.ceil(0.95 * len(values)) - 1]

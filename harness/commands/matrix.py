@@ -15,8 +15,9 @@ from harness.commands.options import Name, asked_for, emit, jobs_option, json_op
 from harness.errors import UserError
 
 if TYPE_CHECKING:
-    from harness.matrix import GateResult, MatrixResult, MatrixRow, Round, Trial
+    from harness.matrix import MatrixResult, MatrixRow, Round, Trial
     from harness.matrix_confirmation import Confirmation
+    from harness.matrix_gate import GateResult
     from harness.power import PowerResult
 
 RECORDED = Path("docs/kill-matrix.json")
@@ -120,6 +121,9 @@ def command(
     from harness import matrix
     from harness.campaign import local_executor
     from harness.kill_matrix_page import write_page
+    from harness.matrix_document import document
+    from harness.matrix_gate import gate
+    from harness.matrix_record import read_recorded, write_recorded
     from harness.power import PORTFOLIO, RIVALS, compare_all, exit_code
     from paxos_impl.mutants.registry import held
 
@@ -138,7 +142,7 @@ def command(
     progress = None if watch is None else watch.show
     if as_gate:
         deepest = None if deep else 20.0
-        verdict = matrix.gate(matrix.read_recorded(RECORDED), ids=names, deepest=deepest, jobs=jobs, progress=progress)
+        verdict = gate(read_recorded(RECORDED), ids=names, deepest=deepest, jobs=jobs, progress=progress)
         if as_json:
             emit(
                 {"verdict": _verdict(verdict.exit_code), "exit_code": verdict.exit_code, "run_directory": None}
@@ -190,8 +194,8 @@ def command(
         page = write_page(result.rows, state.with_name(f"kill-matrix{f'-{mutants.stem}' if mutants else ''}.html"))
     if write:
         part = RECORDED.exists() and bool(ids or strategies)
-        matrix.write_recorded(result, RECORDED, matrix.read_recorded(RECORDED) if part else None)
-        DOCUMENT.write_text(matrix.document(matrix.read_recorded(RECORDED)))
+        write_recorded(result, RECORDED, read_recorded(RECORDED) if part else None)
+        DOCUMENT.write_text(document(read_recorded(RECORDED)))
     if as_json:
         emit(_summary(result) | {"state": str(state)})
     else:

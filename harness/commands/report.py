@@ -26,7 +26,7 @@ def command(run: Path, baseline: Path | None, as_json: bool) -> int:
 
     if run.is_file() and run.suffix == ".json":
         from harness.kill_matrix_page import write_page
-        from harness.matrix import read_recorded
+        from harness.matrix_record import read_recorded
 
         return _told(as_json, None, run.parent, write_page(read_recorded(run).rows, run.with_suffix(".html")), [])
     if (run / "campaign.json").is_file():

@@ -7,7 +7,8 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from harness.kill_matrix_page import kill_matrix, write_page
-from harness.matrix import MatrixRow, read_recorded
+from harness.matrix import MatrixRow
+from harness.matrix_record import read_recorded
 from harness.override_calls import MethodCalls
 
 DOCS = Path(__file__).parent.parent.parent / "docs"

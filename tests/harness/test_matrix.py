@@ -6,21 +6,15 @@ from concurrent.futures import BrokenExecutor, Executor, Future
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from harness import matrix
 from harness.campaign import local_executor
 from harness.errors import UserError
 from harness.matrix import (
-    MatrixRow,
-    Recorded,
     Round,
     Task,
     Trial,
-    document,
-    gate,
-    read_recorded,
     read_trials,
     round_levels,
     run_matrix,
@@ -28,23 +22,14 @@ from harness.matrix import (
     run_trial,
     run_trial_apart,
     summarise,
-    write_recorded,
 )
+from harness.matrix_gate import gate
+from harness.matrix_record import Recorded
 from harness.results import Violation
 from paxos_impl.mutants.registry import held
+from tests.harness.trials import row, trial
 
 EASY = ["A02", "P28", "P04", "L04", "C07"]
-
-
-def trial(mutant: str, base: int = 0, schedules: int = 3, killed: bool = True, **fields: object) -> Trial:
-    made = Trial(mutant, matrix.hash_of(matrix.find(mutant)), "portfolio", base, 10, killed, schedules, schedules * 100)
-    return matrix.msgspec.structs.replace(
-        made, **({"rule": "vote/two-values", "seed": 5} | fields if killed else fields)
-    )
-
-
-def row(mutant: str, mean: float = 2.0) -> MatrixRow:
-    return MatrixRow(mutant, "portfolio", 1, 1, mean, mean, mean, 100.0, 100.0, {"vote/two-values": 1}, 0, int(mean))
 
 
 @pytest.mark.parametrize("name", EASY)
@@ -437,93 +422,6 @@ def test_no_budget_is_larger_than_what_was_asked_for(monkeypatch: pytest.MonkeyP
 def test_an_unknown_mutant_is_the_users_mistake() -> None:
     with pytest.raises(UserError, match="no mutant 'Z99'"):
         run_matrix(["Z99"])
-
-
-def test_the_gate_allows_a_multiple_of_what_few_trials_let_expect(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: dict[str, int] = {}
-
-    def run(task: Task) -> Trial:
-        seen[task.mutant] = task.budget
-        if not task.mutant:
-            return Trial("", "", "portfolio", 1000, task.budget, False, task.budget, 1)
-        return trial(task.mutant, task.base, killed=task.mutant not in ("AQ1", "L04"))
-
-    monkeypatch.setattr(matrix, "run_trial", run)
-    recorded = Recorded(1, (row("A02", 2.5), row("L04", 1.0), row("P12", 400.0)))
-    result = gate(recorded, ids=["A02", "AQ1", "P12"], harmless_schedules=4, clean_schedules=9)
-    assert seen == {"": 9, "A02": 147, "AQ1": 4}  # 13 × (2.5 + 20) / 2
-    assert result.exit_code == 0 and result.deep == ("P12",)
-    assert gate(recorded, ids=["L04"]).exit_code == 1
-    unknown = gate(recorded, ids=["A05"])
-    assert unknown.exit_code == 3 and "no recorded kill" in unknown.unknown[0]
-
-
-def test_the_gate_fails_when_the_unmodified_code_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    def run(task: Task) -> Trial:
-        return Trial("", "", "portfolio", 1000, 9, True, 1, 1, "vote/two-values", "", 1000)
-
-    monkeypatch.setattr(matrix, "run_trial", run)
-    result = gate(Recorded(1, ()), ids=[])
-    assert result.exit_code == 1 and "unmodified code: vote/two-values" in result.failures[0]
-
-
-def test_a_recorded_matrix_is_read_as_written(tmp_path: Path) -> None:
-    path = tmp_path / "matrix.json"
-    result = summarise([trial("A02"), trial("AQ1", killed=False)])
-    assert result.rows[1].schedules_median is None
-    write_recorded(result, path)
-    assert sorted(read_recorded(path).rows, key=lambda one: one.mutant) == sorted(
-        result.rows, key=lambda one: one.mutant
-    )
-    with pytest.raises(UserError, match="cannot be read"):
-        read_recorded(tmp_path / "none.json")
-    path.write_text("{}")
-    with pytest.raises(UserError, match="no recorded matrix"):
-        read_recorded(path)
-
-
-def test_trials_tell_which_code_ran_them(tmp_path: Path) -> None:
-    path = tmp_path / "matrix.json"
-    done = run_trial(Task("P28", "portfolio", 0, 30))
-    assert done.code == matrix.short_code() and len(done.code) == 12
-    write_recorded(summarise([done, matrix.msgspec.structs.replace(done, base=1)]), path)
-    assert read_recorded(path).codes == (done.code,)
-    assert f"were run with the code of hash `{done.code}`" in document(read_recorded(path))
-    write_recorded(summarise([done, trial("A02")]), path)
-    other = next(code for code in read_recorded(path).codes if code != done.code)
-    text = document(read_recorded(path))
-    assert f"except for A02 (`{other}`)" in text or f"except for P28 (`{done.code}`)" in text
-    assert "The trials were run" not in document(Recorded(1, ()))
-
-
-def test_what_is_measured_of_some_bugs_leaves_the_other_rows(tmp_path: Path) -> None:
-    path = tmp_path / "matrix.json"
-    a02 = Trial("A02", "", "portfolio", 0, 9, True, 5, 50, "vote/two-values", code="old")
-    a05 = msgspec.structs.replace(a02, mutant="A05")
-    new = msgspec.structs.replace(a02, schedules=3, code="new")
-    write_recorded(summarise([a02, a05]), path)
-    write_recorded(summarise([new]), path, read_recorded(path))
-    after = read_recorded(path)
-    assert {row.mutant: row.schedules_median for row in after.rows} == {"A02": 3, "A05": 5}
-    assert after.codes == ("new", "old")
-    write_recorded(summarise([msgspec.structs.replace(new, mutant="A05")]), path, after)
-    assert read_recorded(path).codes == ("new",)
-
-
-def test_the_document_tells_how_many_die_within_how_many_schedules() -> None:
-    text = document(Recorded(1, (row("A02", 1.0), row("A05", 7.0), row("P28", 300.0))))
-    assert "1 within 1, 1 within 5, 2 within 20, 2 within 100" in text
-    assert "Never killed" not in text
-
-
-def test_the_document_tells_what_was_never_killed() -> None:
-    survivor = summarise([trial("P35", killed=False)]).rows
-    assert f"Never killed: P35 ({survivor[0].most_schedules:,} schedules)." in document(Recorded(1, survivor))
-
-
-def test_the_document_of_the_project_is_not_stale() -> None:
-    docs = Path(__file__).parents[2] / "docs"
-    assert (docs / "kill-matrix.md").read_text() == document(read_recorded(docs / "kill-matrix.json"))
 
 
 BROKEN = """

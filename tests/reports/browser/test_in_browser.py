@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from harness.kill_matrix_page import write_page
-from harness.matrix import read_recorded
+from harness.matrix_record import read_recorded
 from reports.campaign import write_campaign_page
 from reports.index import write_index
 from reports.render import render_run
