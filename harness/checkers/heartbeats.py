@@ -13,8 +13,8 @@ Rules
 Assumptions about the events
 ----------------------------
 * Only a world that sees what leaves an agent can tell (``told_heartbeat``, ``told_snapshot``): without them nothing is judged.
-* ``heard_cut`` tells that a leader handles such word; ``extra`` of ``told_accept``, told from when it is in ``wanted``, is the
-  commit index in an Accept, or None if the Accept may have been kept back.
+* ``heard_cut`` tells that a leader handles such word; ``extra`` of ``told_accept``, told from when it is in ``wanted``, is
+  (whom it asks, the commit index in the Accept, or None if that may have been kept back).
 * A slot is chosen when a quorum has voted for it, or a learner holds it.
 * ``told_heartbeat`` names those of whom the leader handled any message within ``DEAF_TIMEOUTS`` election timeouts; or
   None, where a clock fault, a stop or a slow disk may have kept a heartbeat back, or its clock from telling the time.
@@ -118,16 +118,17 @@ class Heartbeats:
     def on_told_accept(
         self, agent: int, inc: int, time_ns: int, ballot: Ballot, slot: int, value: Any, extra: Any
     ) -> None:
-        """``extra``: the commit index."""
-        if extra is None or agent not in self.overtaken:
+        """``extra``: (whom it asks, the commit index)."""
+        _, commit = extra
+        if commit is None or agent not in self.overtaken:
             return
         of, floor, since_ns = self.overtaken[agent]
-        if of != ballot or extra >= floor:
+        if of != ballot or commit >= floor:
             del self.overtaken[agent]
         elif time_ns > since_ns:
             self.sink.add(
                 "leader/overtaken",
-                f"{self.sink.name(agent)} still leads {show(ballot)} with commit index {extra}, "
+                f"{self.sink.name(agent)} still leads {show(ballot)} with commit index {commit}, "
                 f"{(time_ns - since_ns) / 1e9:.3f} s after it heard that all slots up to {floor} are cut",
                 time_ns,
                 (agent,),

@@ -190,7 +190,8 @@ class Hearsay:
 
     def _tell_accept(self, process: SimulatedProcess, target: int, message: Accept) -> None:
         kept_back = self.loop.now_ns <= process.held_until_ns  # by a stop, in the middle of a step
-        self._tell("told_accept", process, message.ballot, message.slot, extra=None if kept_back else message.commit)
+        extra = (target, None if kept_back else message.commit)
+        self._tell("told_accept", process, message.ballot, message.slot, extra=extra)
 
     def _tell_catch_up(self, process: SimulatedProcess, target: int, message: CatchUp) -> None:
         self._tell("told_catch_up", process, slot=message.slot, extra=(target, process.tellers))

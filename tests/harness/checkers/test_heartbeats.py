@@ -104,25 +104,25 @@ def test_a_leader_that_votes_too_hears_itself() -> None:
 
 def test_a_leader_that_goes_on_below_what_another_has_cut(trace: Trace) -> None:
     trace(PROPOSER, "heard_cut", (1, PROPOSER), 7)
-    trace(PROPOSER, "told_accept", (1, PROPOSER), 9, None, 6)
+    trace(PROPOSER, "told_accept", (1, PROPOSER), 9, None, (0, 6))
     assert trace.rules == ["leader/overtaken"]
 
 
 def test_what_is_cut_and_known_chosen_is_no_matter(trace: Trace) -> None:
     trace(PROPOSER, "heard_cut", (1, PROPOSER), 7)
-    trace(PROPOSER, "told_accept", (1, PROPOSER), 9, None, 7)
+    trace(PROPOSER, "told_accept", (1, PROPOSER), 9, None, (0, 7))
     assert trace.rules == []
 
 
 def test_what_it_sends_at_that_very_moment_it_meant_before(trace: Trace) -> None:
     trace(PROPOSER, "heard_cut", (1, PROPOSER), 7)
     trace.time -= 1
-    trace(PROPOSER, "told_accept", (1, PROPOSER), 9, None, 6)
+    trace(PROPOSER, "told_accept", (1, PROPOSER), 9, None, (0, 6))
     assert trace.rules == []
 
 
 def test_another_leadership_has_run_phase_1_above_the_cut(trace: Trace) -> None:
     trace(PROPOSER, "heard_cut", (1, PROPOSER), 7)
     trace.lead((2, PROPOSER), 0, 1, 2)
-    trace(PROPOSER, "told_accept", (2, PROPOSER), 9, None, 6)
+    trace(PROPOSER, "told_accept", (2, PROPOSER), 9, None, (0, 6))
     assert trace.rules == []

@@ -46,6 +46,11 @@ def beat(trace: Trace, times: int, commit: int = 0, heard: bool = True) -> None:
         trace(0, "told_heartbeat", B, commit, None, [0, [1, 2] if heard else None])
 
 
+def ask(trace: Trace, *acceptors: int, slot: int = 1) -> None:
+    for acceptor in acceptors or (1, 2):
+        trace(0, "told_accept", B, slot, None, (acceptor, 0))
+
+
 def test_it_never_asks_again(trace: Trace) -> None:
     beat(trace, 100)
     assert set(trace.rules) == {"proposal/not-repeated"}
@@ -54,7 +59,41 @@ def test_it_never_asks_again(trace: Trace) -> None:
 def test_it_asks_again_and_again(trace: Trace) -> None:
     for _ in range(10):
         beat(trace, 2 * RETRANSMIT_NS)
-        trace(0, "told_accept", B, 1)
+        ask(trace)
+    assert trace.rules == []
+
+
+def test_it_asks_one_acceptor_alone(trace: Trace) -> None:
+    for _ in range(20):
+        beat(trace, RETRANSMIT_NS)
+        ask(trace, 1)
+    assert set(trace.rules) == {"proposal/not-repeated"}
+    assert "has not asked agent 2 again" in trace.oracles.violations[0].sentence
+
+
+def test_the_one_it_does_not_ask_has_answered(trace: Trace) -> None:
+    trace(0, "heard_vote", B, 1, None, 2)
+    for _ in range(20):
+        beat(trace, RETRANSMIT_NS)
+        ask(trace, 1)
+    assert trace.rules == []
+
+
+def test_it_asks_one_after_the_other(trace: Trace) -> None:
+    for _ in range(10):
+        for acceptor in (1, 2):
+            beat(trace, 2 * RETRANSMIT_NS)
+            ask(trace, acceptor)
+    assert trace.rules == []
+
+
+def test_it_leaves_one_out_for_a_while(trace: Trace) -> None:
+    beat(trace, 4 * RETRANSMIT_NS)
+    for _ in range(3):
+        for _ in range(4):
+            beat(trace, RETRANSMIT_NS)
+            ask(trace, 1)
+        ask(trace, 2)
     assert trace.rules == []
 
 
@@ -62,7 +101,7 @@ def test_it_may_wait_for_a_sync_in_between() -> None:
     trace = leading(ALL, blocked_ns=4 * RETRANSMIT_NS)
     for _ in range(10):
         beat(trace, 6 * RETRANSMIT_NS)
-        trace(0, "told_accept", B, 1)
+        ask(trace)
     assert trace.rules == []
     beat(trace, 8 * RETRANSMIT_NS)
     assert set(trace.rules) == {"proposal/not-repeated"}
@@ -78,7 +117,7 @@ def test_it_repeats_another_slot_only(trace: Trace) -> None:
     trace.propose(B, 2, Y)
     for _ in range(10):
         beat(trace, 2 * RETRANSMIT_NS)
-        trace(0, "told_accept", B, 2)
+        ask(trace, slot=2)
     assert set(trace.rules) == {"proposal/not-repeated"}
 
 
