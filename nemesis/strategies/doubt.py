@@ -15,7 +15,8 @@ import msgspec
 from nemesis.draws import Draw, between, choice, stream
 from nemesis.faults import ALL_CLIENTS, Fault, Parameter
 from nemesis.plan import MILLISECOND, Plan, Timing
-from nemesis.strategies.frame import Frame, framed, last_blow, noise, settle_share, spread
+from nemesis.strategies.endings import last_blow
+from nemesis.strategies.frame import Frame, framed, noise, settle_share, spread
 from nemesis.strategies.moves import ahead, patient, unit
 
 _MIXES: tuple[dict[str, float], ...] = (

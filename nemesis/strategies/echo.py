@@ -12,7 +12,8 @@ import msgspec
 from nemesis.draws import Draw, between, choice, sample, stream
 from nemesis.faults import Fault, Parameter
 from nemesis.plan import Plan, playing
-from nemesis.strategies.frame import Frame, framed, last_blow, noise, spread
+from nemesis.strategies.endings import last_blow
+from nemesis.strategies.frame import Frame, framed, noise, spread
 from nemesis.strategies.moves import unit
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from nemesis.draws import Draw, below, between, choice, stream, weighted
-from nemesis.faults import Fault, Parameter
+from nemesis.faults import Fault
 from nemesis.plan import (
     DEFAULT_MIX,
     MILLISECOND,
@@ -21,8 +21,6 @@ from nemesis.plan import (
     Network,
     Plan,
     Workload,
-    members,
-    playing,
 )
 
 STEP_NS = 100_000
@@ -46,9 +44,6 @@ _DURATIONS_MS = (800, 2400)
 _SETTLES_MS = (1200, 1200, 2000)
 """Mostly just more than the leadership may take to settle: a third of all events came after the heal, where little breaks. What
 shows only later shows in the longer ones."""
-
-_LINK_ALONE = 0.12
-"""Share of what stays broken that is one link."""
 
 VALUES_A_PAGE = 4
 """At least: of the workload's values."""
@@ -138,34 +133,6 @@ def noise(plan: Plan, draw: Draw) -> list[Fault]:
     if late < 0.2:
         faults.append(straggling)
     return faults
-
-
-def last_blow(plan: Plan, draw: Draw) -> list[Fault]:
-    """If a minority is to stay broken: the fault that breaks it, shortly before the others are healed. Now and then it is not
-    an agent that stays broken, but a link."""
-    if plan.heal == "all":
-        return []
-    at_ns = plan.duration_ns - spread(draw, plan.timing.election_timeout_ns, 0.1, 3.0)
-    roles = ("role:proposer", "role:learner") if plan.cluster.deployment == "classic" else ("one", "minority")
-    target = choice(draw, ("leader", "leader", "one", "minority", *roles))
-    kind = choice(draw, ("kill", "pause", "partition", "partition", "partition"))
-    shape = choice(draw, ("isolate", "one_way", "one_way"))
-    params: dict[str, Parameter] = {"shape": shape} if kind == "partition" else {}
-    if shape == "one_way" and kind == "partition":
-        params["direction"] = choice(draw, ("deaf", "mute"))
-    if draw() < _LINK_ALONE:
-        kind, (target, peer) = "drop", _link_of_a_leader(plan, draw)
-        params = {"probability": 1.0, "peer": peer, "way": choice(draw, ("both", "in", "out"))}
-    return [Fault(kind, target, at_ns=max(0, at_ns), duration_ns=-1, params=params)]
-
-
-def _link_of_a_leader(plan: Plan, draw: Draw) -> tuple[str, str]:
-    """(target, peer): the leader and somebody; or all acceptors and a proposer, which still hears who leads."""
-    peer = choice(draw, [name for name, _ in members(plan.cluster)])
-    alone = plan.cluster.deployment == "classic" and draw() < 0.4
-    if alone:
-        return f"agent:{','.join(playing(plan.cluster, 'acceptor'))}", choice(draw, playing(plan.cluster, "proposer"))
-    return "leader", peer
 
 
 def spread(draw: Draw, unit_ns: int, lowest: float, highest: float) -> int:

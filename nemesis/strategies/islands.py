@@ -12,7 +12,8 @@ import msgspec
 from nemesis.draws import choice, stream
 from nemesis.faults import Fault, Parameter
 from nemesis.plan import Plan
-from nemesis.strategies.frame import Frame, framed, last_blow, noise, spread
+from nemesis.strategies.endings import last_blow
+from nemesis.strategies.frame import Frame, framed, noise, spread
 from nemesis.strategies.moves import random_fault, unit
 
 _BETWEEN = ("kill", "kill", "pause", "power", "clock_jump")

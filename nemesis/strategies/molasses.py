@@ -13,7 +13,8 @@ import msgspec
 from nemesis.draws import Draw, between, choice, sample, stream
 from nemesis.faults import Fault, Parameter
 from nemesis.plan import Plan
-from nemesis.strategies.frame import Frame, framed, last_blow, spread, stepped
+from nemesis.strategies.endings import last_blow
+from nemesis.strategies.frame import Frame, framed, spread, stepped
 from nemesis.strategies.moves import random_fault, unit
 from nemesis.triggers import ordinal
 

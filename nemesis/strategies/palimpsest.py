@@ -12,7 +12,8 @@ import msgspec
 from nemesis.draws import Draw, between, choice, stream, weighted
 from nemesis.faults import Fault, Parameter
 from nemesis.plan import Plan, playing
-from nemesis.strategies.frame import Frame, framed, last_blow, noise, settle_share, spread
+from nemesis.strategies.endings import last_blow
+from nemesis.strategies.frame import Frame, framed, noise, settle_share, spread
 from nemesis.strategies.moves import BACK_NS, DOWN_NS, unit
 
 

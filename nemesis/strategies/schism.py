@@ -18,7 +18,8 @@ import msgspec
 from nemesis.draws import Draw, between, choice, sample, stream
 from nemesis.faults import Fault, Parameter
 from nemesis.plan import Plan, playing
-from nemesis.strategies.frame import Frame, framed, last_blow, spread, stepped
+from nemesis.strategies.endings import last_blow
+from nemesis.strategies.frame import Frame, framed, spread, stepped
 from nemesis.strategies.moves import BACK_NS, DOWN_NS, hop, just_enough, some_in_flight, stand_up, stands_first, unit
 
 _RUN = (3.0, 6.0)

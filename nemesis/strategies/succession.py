@@ -13,7 +13,8 @@ import msgspec
 from nemesis.draws import Draw, between, choice, stream
 from nemesis.faults import Fault, Parameter
 from nemesis.plan import Plan, playing
-from nemesis.strategies.frame import Frame, framed, last_blow, spread
+from nemesis.strategies.endings import last_blow
+from nemesis.strategies.frame import Frame, framed, spread
 from nemesis.strategies.moves import in_flight, random_length, unit
 from nemesis.triggers import ordinal
 

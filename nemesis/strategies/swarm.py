@@ -10,7 +10,8 @@ import msgspec
 
 from nemesis.draws import choice, sample, stream, weighted
 from nemesis.plan import Plan
-from nemesis.strategies.frame import Frame, framed, last_blow, noise, spread
+from nemesis.strategies.endings import last_blow
+from nemesis.strategies.frame import Frame, framed, noise, spread
 from nemesis.strategies.moves import KINDS_AND_WEIGHTS, random_fault, unit
 
 

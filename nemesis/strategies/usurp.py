@@ -15,7 +15,8 @@ import msgspec
 from nemesis.draws import Draw, between, choice, stream
 from nemesis.faults import Fault
 from nemesis.plan import Plan
-from nemesis.strategies.frame import Frame, framed, last_blow, spread, stragglers
+from nemesis.strategies.endings import last_blow
+from nemesis.strategies.frame import Frame, framed, spread, stragglers
 from nemesis.strategies.moves import ahead, encore, in_flight, random_fault, unit
 from nemesis.triggers import ordinal
 
