@@ -11,6 +11,9 @@ from importlib import import_module
 import msgspec
 
 from harness import checkers
+from harness.checkers import linearizable
+from harness.checkers.linearizability.explain import RULES
+from harness.checkers.linearizability.outcome import NAME
 
 _INTRO = """# Rules
 
@@ -64,5 +67,8 @@ def document() -> str:
         for rule in rules:
             names = "<br>".join(f"`{one}`" for one in rule.names)
             lines.append(f"| {names} | {rule.text.replace('|', chr(92) + '|')} |")
+        if name == linearizable.__name__.rpartition(".")[2]:
+            lines += ["", "| rule | what was found |", "|---|---|"]
+            lines += [f"| `{NAME}/{one}` | {found} |" for one, found in RULES.items()]
         lines.append("")
     return "\n".join(lines)

@@ -23,6 +23,7 @@ from typing import Any
 
 import msgspec
 
+from harness.checkers.liveness import SETTLED_TIMEOUTS
 from harness.cluster_setup import make_parts
 from harness.errors import HarnessFault, UserError
 from harness.memory import memory_directory
@@ -37,6 +38,8 @@ STEP_S = 0.05
 PROGRESS_NS = 100_000_000
 CLIENT_PROCESSES_MAX = 2
 CLIENTS_PER_PROCESS = 64
+SETTLE_TIMEOUTS = 2 * SETTLED_TIMEOUTS
+"""Election timeouts after the heal that real processes have at least: twice what the leadership may take to settle."""
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -76,7 +79,7 @@ def run_real(plan: Plan, store: Path, *, progress: Progress | None = None) -> Ru
     if the run cannot be recorded at all; whatever happens later is in the outcome."""
     validate(plan)
     make_parts(plan)
-    plan = scaled(plan, plan.timing.scale)
+    plan = with_time_to_settle(plan)
     directory = new_run_directory(store, plan.name, plan.seed)
     try:
         write_plan(directory, plan)
@@ -92,6 +95,14 @@ def run_real(plan: Plan, store: Path, *, progress: Progress | None = None) -> Ru
             run.keep(data)
     faults.close()
     return RunOutcome(directory, interrupts.asked > 0, tuple(run.errors))
+
+
+def with_time_to_settle(plan: Plan) -> Plan:
+    """The plan in real time, with what real processes need after the heal, at least; a run that has settled sooner goes on. A
+    plan that was shrunk leaves itself none: in virtual time what broke is over by then."""
+    plan = scaled(plan, plan.timing.scale)
+    least_ns = SETTLE_TIMEOUTS * plan.timing.election_timeout_ns
+    return msgspec.structs.replace(plan, settle_ns=max(plan.settle_ns, least_ns))
 
 
 def client_processes(plan: Plan) -> int:

@@ -141,6 +141,7 @@ class Acceptor(Agent):
         return vote is not None and vote[0] == ballot and vote[1] == value
 
     def cast_vote(self, ballot: Ballot, slot: int, value: Value) -> None:
+        """The vote is kept in place of any earlier one in its slot, and logged (PTP section 2.3, prevVote)."""
         self.keep_chosen(slot, value)
         self.votes[slot] = (ballot, value)
         self.log_vote(ballot, slot, value)
@@ -225,6 +226,7 @@ class Acceptor(Agent):
     # -- recovery -----------------------------------------------------------------------------------------------------
 
     def recover_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Promise, cut and votes above the cut as they stood when the log behind it began."""
         self.promised = checkpoint.promised
         self.floor = max(checkpoint.floor, checkpoint.slot)
         for slot, ballot, value in checkpoint.votes:

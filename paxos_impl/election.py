@@ -197,6 +197,7 @@ class Election(Agent):
         return self.precedes(self.ballot, promised)
 
     def step_down(self, reason: str) -> None:
+        """Lead no more, prepare nothing any more, and wait before the next try the longer the more tries have failed."""
         was = self.state
         self.state = FOLLOWING
         if was in (PREPARING, LEADING):

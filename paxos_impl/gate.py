@@ -40,6 +40,7 @@ class Gate:
         return offset <= self.durable_offset() or type(message) is Accept
 
     def durable_offset(self) -> int:
+        """Up to here the log has been synced."""
         return self.log.durable
 
     def release_durable(self) -> None:

@@ -178,6 +178,7 @@ class Learner(Agent):
         self.apply_ready()
 
     def on_second_value(self, slot: int, known: Value, value: Value) -> None:
+        """At most one value is chosen in a slot (PMS section 2.1): whoever sees two stops."""
         raise ProtocolViolation(f"slot {slot}: {_brief(known)} is chosen, and now {_brief(value)} too")
 
     def log_chosen(self, slot: int, value: Value) -> None:
@@ -413,6 +414,7 @@ class Learner(Agent):
         self.apply_ready()
 
     def restore(self, data: bytes) -> None:
+        """State, outcomes and the slot they stand at are those of the snapshot; what is chosen behind it follows."""
         image = self.machine.restore(data)
         self.applied = self.snapshot_slot = image.slot
         self.outcomes = image.outcomes
@@ -448,6 +450,7 @@ class Learner(Agent):
         )
 
     def on_checkpoint_durable(self, slot: int) -> None:
+        """Only behind a durable snapshot is a log cut (Paxos Made Live, section 5.5)."""
         self.durable_slot = max(self.durable_slot, slot)
         self.cut(min(self.cut_slot(), self.durable_slot))
 

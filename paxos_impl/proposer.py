@@ -86,6 +86,7 @@ class PromiseBook:
         self.floors: dict[int, int] = {}
 
     def add(self, source: int, message: Promise) -> None:
+        """A page of an acceptor's promise: its votes, and which slots it tells of. The same page again adds nothing."""
         pages = self.pages.setdefault(source, {})
         behind = BEHIND_ALL if message.last else message.votes[-1].slot + 1
         if pages.get(message.start, 0) >= behind:
@@ -310,6 +311,7 @@ class Proposer(Election):
         return command.seq <= self.in_progress.get(command.client, -1)
 
     def refuse(self, command: Command) -> None:
+        """This node did not propose it and will not; who else would, as far as is known here."""
         hint = self.leader if self.leader != self.node else -1
         self.send(client_address(command.client), Reply(command.client, command.seq, NOT_LEADER, None, hint))
 

@@ -80,6 +80,7 @@ class Replica(Agent, Household):
         return self.acceptor.checkpoint(slot, learner.snapshot_data, self.proposer.round, chosen)
 
     def on_checkpoint_durable(self, slot: int) -> None:
+        """The learner cuts behind its durable snapshot, and the acceptor as far as the learner."""
         self.learner.on_checkpoint_durable(slot)
         self.acceptor.cut(self.learner.floor)
 
@@ -90,12 +91,15 @@ class Replica(Agent, Household):
     # -- household ----------------------------------------------------------------------------------------------------
 
     def progress(self) -> tuple[int, int]:
+        """(slots applied, slots covered by a durable snapshot)"""
         return self.learner.applied, self.learner.durable_slot
 
     def chosen_in_log(self) -> int:
+        """The learner knows up to which slot all is chosen and stands in the log they share."""
         return self.learner.chosen_in_log()
 
     def learned(self) -> int | None:
+        """Every slot up to this was learned here: phase 1 may leave these out."""
         return self.learner.learned
 
     def learn(self, slot: int, ballot: Ballot | None, value: Value) -> bool:
@@ -103,6 +107,7 @@ class Replica(Agent, Household):
         return True
 
     def outcome_of(self, command: Command) -> Outcome | None:
+        """What the learner's sessions remember of a command that was executed already."""
         return self.learner.machine.cached(command)
 
     def behind(self, source: int, floor: int) -> None:
@@ -112,6 +117,7 @@ class Replica(Agent, Household):
         return self.learner.news_ns
 
     def answers_clients(self) -> bool:
+        """While it leads: the others apply the same, and say nothing."""
         return self.proposer.state == LEADING
 
     # -- recovery -----------------------------------------------------------------------------------------------------

@@ -12,15 +12,15 @@ import sys
 from types import FunctionType, ModuleType
 
 from paxos_impl.agent import Agent, Household
+from paxos_impl.mutants.rules import RULE_METHODS
 from paxos_impl.parts import CORRECT
 
-EVENTS = frozenset(
-    name for name in (*vars(Agent), *vars(Household)) if name not in ("precedes", "is_quorum", "is_stale")
-)
+EVENTS = frozenset((*vars(Agent), *vars(Household))).difference(*RULE_METHODS.values())
 """What a host calls, and what roles of one process ask each other: the frame of the code, not a rule."""
 PAPERS = {"PTP": "The Part-Time Parliament", "PMS": "Paxos Made Simple", "PML": "Paxos Made Live"}
 _CITED = re.compile(
-    r"((?:PTP|PMS|PML|The Part-Time Parliament|Paxos Made Simple|Paxos Made Live|Ongaro's thesis),? sections?[^():;]*)"
+    r"((?:PTP|PMS|PML|The Part-Time Parliament|Paxos Made Simple|Paxos Made Live|Ongaro's thesis)"
+    r",? sections?(?:[^():;]|\([^()]*\) and)*)"
 )
 _OPENING = """\
 # The rules of the protocol

@@ -70,6 +70,7 @@ class StateMachine:
         return Outcome(APPLIED, OK, result)
 
     def open(self, slot: int, place: int, command: Command) -> Outcome:
+        """A session of its own for each client, named by its place in the log; opened once, however often it is asked for."""
         session = self.sessions.get(command.client)
         if session is not None:
             return Outcome(DUPLICATE, OK, session.id)

@@ -6,8 +6,8 @@ as failed count as not done; if the verdict hangs on that, the explanation says 
 
 Rules
 -----
-* linearizability/stale-value, linearizability/illegal and others: one order of the operations, within real time, explains all
-  answers. If there is none it is told which operations force that, edge by edge (docs/checking.md).
+* linearizability/no-state-left and those below: one order of the operations, within real time, explains all answers. If there
+  is none it is told which operations force that, edge by edge (docs/checking.md), by the first of these that fits.
 """
 
 from __future__ import annotations

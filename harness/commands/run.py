@@ -106,9 +106,16 @@ def command(plan_file: Path | None, store: Path, as_json: bool, **options: Any) 
     Everything is healed at the end, also after Ctrl-C.
     """
     from harness.judgement import index_store, judge_run, render
-    from harness.run import run_real
+    from harness.run import run_real, with_time_to_settle
+    from nemesis.plan import scaled
 
     plan = _plan(plan_file, options)
+    asked_ns, given_ns = scaled(plan, plan.timing.scale).settle_ns, with_time_to_settle(plan).settle_ns
+    if given_ns > asked_ns:
+        click.echo(
+            f"note: {asked_ns / 1e9:g} s to settle is too short for real processes; they have {given_ns / 1e9:g} s",
+            err=True,
+        )
     watch = None if as_json else _Watch(plan)
     try:
         outcome = run_real(plan, store, progress=None if watch is None else watch.show)

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psutil
 import pytest
 
@@ -17,7 +18,7 @@ from harness.errors import UserError
 from harness.judgement import judge_run
 from harness.record import FaultEvent, RecordedRun
 from harness.results import Results, Verdict
-from harness.run import RunOutcome, Status, run_real
+from harness.run import RunOutcome, Status, run_real, with_time_to_settle
 from nemesis.faults import Fault
 from nemesis.plan import Cluster, Disk, Plan, PlanError, Timing, Workload, encode_plan
 
@@ -337,3 +338,19 @@ def test_no_room_for_the_record_ends_the_run_with_a_clear_error_and_keeps_what_t
     results = judge_run((harness.store / "latest").resolve())
     assert results.verdict is Verdict.ERROR
     assert results.counts["by_type"]["ok"] > 0
+
+
+def test_real_processes_have_time_to_settle_whatever_the_plan_says() -> None:
+    short, long = plan_of(settle_ns=0), plan_of(settle_ns=20 * SECOND)
+    assert with_time_to_settle(short).settle_ns == 20 * TIMING.election_timeout_ns
+    assert with_time_to_settle(long).settle_ns == 20 * SECOND
+    slower = msgspec.structs.replace(short, timing=msgspec.structs.replace(TIMING, scale=3.0))
+    assert with_time_to_settle(slower).settle_ns == 60 * TIMING.election_timeout_ns
+    assert with_time_to_settle(with_time_to_settle(slower)) == with_time_to_settle(slower)
+
+
+@pytest.mark.parametrize("power_cut", [False, True])
+def test_a_plan_that_leaves_no_time_to_settle_is_no_false_alarm(tmp_path: Path, power_cut: bool) -> None:
+    outcome, results = run(plan_of(seconds=0.5, settle_ns=0, final_power_cut=power_cut), tmp_path)
+    assert not [check for check in results.checks if check.verdict is Verdict.FAIL], told(results)
+    assert not outcome.errors

@@ -108,7 +108,8 @@ def init_of(name: str, init: Any, history: History) -> Any:
     as JSON can write them (``x`` also means ``:x``)."""
     if name != "multi-register" or init is None or init == ANY:
         return init
-    keys = {step[1] for op in history.ops if isinstance(op.value, tuple) for step in op.value}
+    steps = [step for op in history.ops if isinstance(op.value, tuple) for step in op.value]
+    keys = {step[1] for step in steps if isinstance(step, tuple) and len(step) > 1}  # what is no step is told of later
     if not isinstance(init, dict):
         return dict.fromkeys(keys, init)
     written = {str(key).removeprefix(":"): key for key in keys}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
 
@@ -105,10 +106,11 @@ def test_a_mutant_of_ones_own(tmp_path: Path) -> None:
         find(f"{tmp_path}/none.py:X1")
 
 
-def test_the_rule_methods_are_there() -> None:
+def test_the_rule_methods_are_there_and_say_what_they_keep() -> None:
     for place, methods in RULE_METHODS.items():
         for name in methods:
-            assert callable(getattr(getattr(CORRECT, place), name, None)), f"{place}.{name}"
+            method = getattr(getattr(CORRECT, place), name, None)
+            assert callable(method) and inspect.getdoc(method), f"{place}.{name}"
 
 
 HEAD = "from paxos_impl.acceptor import Acceptor\nfrom paxos_impl.mutants.registry import mutant\n"

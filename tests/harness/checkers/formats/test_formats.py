@@ -348,6 +348,15 @@ def test_first_values_of_several_registers(tmp_path: Path) -> None:
     assert check_file(again, init=ANY).verdict is Verdict.FAIL
 
 
+def test_a_first_value_for_a_model_that_does_not_fit_is_the_users_mistake(tmp_path: Path) -> None:
+    rows = [("invoke", "cas", "[1 2]"), ("ok", "cas", "[1 2]"), ("invoke", "write", "3"), ("ok", "write", "3")]
+    text = "\n".join(f"{{:type :{type_}, :process 0, :f :{f}, :value {value}}}" for type_, f, value in rows)
+    path = write(tmp_path / "h.edn", text)
+    for init in ("7", "{:x 0 :y 0}"):
+        with pytest.raises(ValueError, match="the model multi-register does not know cas"):
+            check_file(path, model="multi-register", init=parse_init(init))
+
+
 def test_what_an_illegal_history_could_mean_otherwise_is_told(tmp_path: Path) -> None:
     path = write(tmp_path / "h.edn", one_by_one(("read", "nil", "0"), ("write", "1", "1")))
     assert check_file(path).violations[0].details["legal_if"] == ["it began with 0 (--init)"]
