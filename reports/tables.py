@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from harness.results import FaultResult
+from harness.results import FaultResult, Results
 from nemesis.faults import KINDS
 from reports.model import OUTCOMES, RunModel
 from reports.wording import count, joined, shown, span
@@ -122,6 +123,8 @@ class Coverage:
     checks: tuple[tuple[str, str, str, str], ...]
     """(name, verdict, summary, what it verifies)"""
     counts: tuple[tuple[str, str], ...]
+    situations: tuple[str, ...]
+    """What came up of the situations that a campaign counts, as far as the record shows it."""
 
 
 def coverage(model: RunModel) -> Coverage:
@@ -160,7 +163,15 @@ def coverage(model: RunModel) -> Coverage:
             for check in (results.checks if results else ())
         ),
         counts=tuple(_counts(results.counts))[:KEYS_AT_MOST] if results else (),
+        situations=tuple(_situations(results)) if results else (),
     )
+
+
+def _situations(results: Results) -> Iterator[str]:
+    for check in results.checks:
+        found = check.stats.get("situations")
+        if isinstance(found, (list, tuple)):
+            yield from (shown(str(name), 40) for name in found[:KEYS_AT_MOST])
 
 
 def _inside(model: RunModel, landed: list[FaultResult]) -> int:

@@ -33,9 +33,14 @@ def check(case: Case) -> CheckResult:
         if until is None or row.time_ns < until
     ]
     rows.sort(key=lambda item: item[:2])  # stable: one file keeps its order; traced steps before what they decided
+    cut_ns, situations = None if case.final_cut is None else case.final_cut[0], None
     for time_ns, _, agent, incarnation, row in rows:
+        if situations is None and cut_ns is not None and time_ns >= cut_ns:
+            situations = oracles.situations.all_reached()
         oracles.observe(agent, incarnation, time_ns, row.kind, row.ballot, row.slot, row.value, row.extra)
-    stats = {"events": len(rows), "judged_until_ns": until}
+    if situations is None:
+        situations = oracles.situations.all_reached()
+    stats = {"events": len(rows), "judged_until_ns": until, "situations": situations}
     found, seen = tuple(oracles.violations[:MOST_VIOLATIONS]), tuple(_seen(case))
     if seen or (found and not _only_because_of_gaps(case)):
         found = tuple(sorted(found + seen, key=lambda one: one.time_ns))

@@ -102,9 +102,8 @@ class OnlineOracles:
         """Kinds of events that are told only from when somebody wants them, for there are many."""
         returned, told = ReturnedVotes(sink, promises, votes, durable), Told(sink, votes)
         self.recall = Recall(ballots, decisions, told)
-        if learners:
-            decisions.first_applied = in_turn((decisions.first_applied, self.situations.on_first_applied))
-            self.add(self.situations.handlers)
+        decisions.first_applied = in_turn((decisions.first_applied, self.situations.on_first_applied))
+        self.add(self.situations.handlers)
         for oracle in (returned, ballots, promises, votes, told, decisions, durable):
             self.add(oracle.handlers)
         if learners:

@@ -5,7 +5,8 @@ schedules each situation came up, beside its verdict: that nothing was broken in
 of them have been where it is hard.
 
 Assumptions about the events: as for the oracles (``online.py``), whose knowledge is read here. What is told and heard
-(``told_promise``, ``heard_cut``, ``told_catch_up``) only a world tells that sees it.
+(``told_promise``, ``heard_cut``, ``told_catch_up``) and a power cut only a world tells that sees it: of a run on real processes
+some situations stay unknown.
 """
 
 from __future__ import annotations

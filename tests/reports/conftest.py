@@ -345,7 +345,11 @@ class _Story:
 
     def _judgement(self) -> tuple[Verdict, str, tuple[CheckResult, ...]]:
         agreement = CheckResult(
-            "agreement", Verdict.PASS, "all learners agree on every slot", about="one value a slot, over all learners"
+            "agreement",
+            Verdict.PASS,
+            "all learners agree on every slot",
+            stats={"situations": ["late leader", "catch-up"]},
+            about="one value a slot, over all learners",
         )
         history = CheckResult(
             "linearizable",

@@ -104,6 +104,7 @@ def test_what_was_not_covered_is_named(make_run: MakeRun) -> None:
     text = Outline(_page(make_run("pass", operations=200))).text
     assert "kill never hit p1, a0, a1, a2, l0 or l1" in text
     assert "did not use: " in text and "disk_full" in text
+    assert "came up, as far as the record shows: late leader, catch-up." in text
 
 
 def test_the_policy_lets_in_only_the_pages_own_script_and_style(make_run: MakeRun) -> None:
