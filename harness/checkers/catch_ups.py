@@ -2,15 +2,15 @@
 
 Rules
 -----
-* catch-up/unanswered: a learner that is asked, twice, for the values from a slot on, and holds that slot's, sends them (Paxos
-  Made Live 4.2). Else who misses a value is served by luck.
+* catch-up/unanswered: a learner that is asked, twice, for the values from a slot on, and holds that slot's, sends them, or
+  pages of a snapshot that covers the slot (Paxos Made Live 4.2, 5.5). Else who misses a value is served by luck.
 * catch-up/one-peer: a learner that misses a slot's value and gets none from the one it asks does not go on asking that one
   alone, for it may be gone for good.
 
 Assumptions about the events
 ----------------------------
-* Only a world that sees messages arrive and leave can tell (``heard_catch_up``, ``told_catch_up``, ``told_learn``): without
-  them nothing is judged.
+* Only a world that sees messages arrive and leave can tell (``heard_catch_up``, ``told_catch_up``, ``told_learn``,
+  ``told_page``): without them nothing is judged.
 * ``extra`` of ``heard_catch_up`` is (who asks, is the agent free to answer at once). One that was stopped lately, or whose
   disk is slow, may have an answer under way.
 * ``extra`` of ``told_catch_up`` is (who is asked, how often the teller of what is chosen has changed for the asker). Whoever
@@ -54,6 +54,7 @@ class CatchUps:
             "told_catch_up": self.on_told_catch_up,
             "heard_catch_up": self.on_heard_catch_up,
             "told_learn": self.on_told_learn,
+            "told_page": self.on_told_page,
             "started": self.on_started,
             "leader": self.on_turns,
             "step_down": self.on_turns,
@@ -78,6 +79,13 @@ class CatchUps:
         waiting = self.open.get(agent)
         if waiting:
             for question in [one for one in waiting if one[1] == slot]:
+                del waiting[question]
+
+    def on_told_page(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
+        """``slot``: what the snapshot covers; ``extra``: to whom the page goes."""
+        waiting = self.open.get(agent)
+        if waiting:
+            for question in [one for one in waiting if one[0] == extra and one[1] <= slot]:
                 del waiting[question]
 
     def on_told_catch_up(

@@ -109,7 +109,7 @@ class Hearsay:
                 PreVoteReply: self._tell_grant,
                 Reply: self._tell_answer,
                 Learn: self._tell_learn,
-                SnapshotPage: self._must_fit,
+                SnapshotPage: self._tell_page,
                 CatchUp: self._tell_catch_up,
             }
             self._arrives |= {
@@ -199,6 +199,10 @@ class Hearsay:
     def _tell_learn(self, process: SimulatedProcess, target: int, message: Learn) -> None:
         self._must_fit(process, target, message)
         self._tell("told_learn", process, slot=message.slot)
+
+    def _tell_page(self, process: SimulatedProcess, target: int, message: SnapshotPage) -> None:
+        self._must_fit(process, target, message)
+        self._tell("told_page", process, slot=message.slot, extra=target)
 
     def _tell_answer(self, process: SimulatedProcess, target: int, message: Reply) -> None:
         self._tell("told_answer", process, value=message.status, extra=(message.client, message.seq))

@@ -54,6 +54,16 @@ def test_an_answer_to_another_question_is_none(trace: Trace) -> None:
     assert trace.rules == ["catch-up/unanswered"]
 
 
+@pytest.mark.parametrize(("covers", "to", "answered"), [(2, ASKER, True), (1, ASKER, False), (2, 1, False)])
+def test_a_page_of_a_snapshot_that_covers_the_slot_is_an_answer(
+    trace: Trace, covers: int, to: int, answered: bool
+) -> None:
+    ask(trace, 2)
+    trace(0, "told_page", None, covers, None, to)
+    ask(trace, 2, later=2 * PATIENCE)
+    assert trace.rules == ([] if answered else ["catch-up/unanswered"])
+
+
 def test_what_it_does_not_hold_or_has_cut_it_need_not_send(trace: Trace) -> None:
     trace(0, "cut", None, 1)
     for _ in range(2):
