@@ -27,7 +27,7 @@ def document(recorded: Recorded) -> str:
         "code. *Clients*: share of the kills that the history alone, without traces and logs, shows as well.",
         "",
         f"{len(real)} planted bugs and pairs measured with the portfolio, {len(killed)} of them killed in every trial; "
-        f"median of the medians: {typical} schedules. {_within(real)}{_never_killed(real)}",
+        f"median of the medians: {typical} schedules. {_within(real)}{_outlived(real)}",
         "",
         "It is a score on known bugs, no forecast: strategies were widened with those that survived in view (the rule behind",
         "them, not the row), and few trials say little of a single row. Bugs without a row have no recorded figure. A forecast",
@@ -74,9 +74,12 @@ def _within(rows: Sequence[MatrixRow]) -> str:
     return f"By their medians {', '.join(counts)}."
 
 
-def _never_killed(rows: Sequence[MatrixRow]) -> str:
-    outlived = [f"{row.mutant} ({row.most_schedules:,} schedules)" for row in rows if not row.killed]
-    return f" Never killed: {', '.join(outlived)}." if outlived else ""
+def _outlived(rows: Sequence[MatrixRow]) -> str:
+    """Which of them some trials did not kill, and which none did."""
+    some = [f"{row.mutant} ({row.killed} of {row.trials})" for row in rows if 0 < row.killed < row.trials]
+    never = [f"{row.mutant} ({row.most_schedules:,} schedules)" for row in rows if not row.killed]
+    told = f" Killed in some trials only: {', '.join(some)}." if some else ""
+    return told + (f" Never killed: {', '.join(never)}." if never else "")
 
 
 def _line(row: MatrixRow, known: dict[str, Mutant]) -> str:

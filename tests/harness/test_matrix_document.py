@@ -18,6 +18,12 @@ def test_the_document_tells_how_many_die_within_how_many_schedules() -> None:
     assert "Never killed" not in text
 
 
+def test_the_document_tells_what_outlived_some_trials() -> None:
+    some = summarise([trial("P48"), trial("P48", 1, killed=False), trial("A02")]).rows
+    assert "1 of them killed in every trial" in document(Recorded(1, some))
+    assert "Killed in some trials only: P48 (1 of 2)." in document(Recorded(1, some))
+
+
 def test_the_document_tells_what_was_never_killed() -> None:
     survivor = summarise([trial("P35", killed=False)]).rows
     assert f"Never killed: P35 ({survivor[0].most_schedules:,} schedules)." in document(Recorded(1, survivor))
