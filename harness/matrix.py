@@ -264,14 +264,14 @@ def common_deployments(mutants: Sequence[Mutant]) -> tuple[str, ...]:
     return common
 
 
-def first_violation(plan: Plan, parts: Parts) -> tuple[Violation | None, int]:
-    """What goes wrong first when the plan is run, and the events until then."""
+def first_violation(plan: Plan, parts: Parts, *, as_recorded: bool = False) -> tuple[Violation | None, int]:
+    """What goes wrong first when the plan is run, and the events until then; ``as_recorded``: that a record would show."""
     from harness.worlds.simulated.world import SimulatedWorld
 
     world = None
     try:
         with time_limit(HANG_S):
-            world = SimulatedWorld(plan, parts=parts, stop_at_first=True)
+            world = SimulatedWorld(plan, parts=parts, stop_at_first=True, as_recorded=as_recorded)
             run = world.run()
     except Hang:
         found = Violation("harness/hang", f"the schedule did not end within {HANG_S:g} s of real time")

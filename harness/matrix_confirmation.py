@@ -3,9 +3,10 @@
 Rules
 * The plan of a trial's kill is shrunk; the shrunk plan is run *in lockstep* once: same rule, same digest, or it is not
   confirmed.
-* *Free-running* it has some tries, the shrunk plan and the whole one in turn, each time under another seed. A try counts if
-  a rule is broken, whichever, and a run of the same plan on the unmodified code breaks none; but want of progress, which a
-  busy machine shows as well, counts only for bugs that the simulator saw by it.
+* *Free-running* it has some tries, a shrunk plan and the whole one in turn, each time under another seed. What killed may have
+  been a rule that no record shows; so the plan is one that breaks a rule which a record does show, from the same trial. A try
+  counts if a rule is broken, whichever, and a run of the same plan on the unmodified code breaks none; but want of progress,
+  which a busy machine shows as well, counts only for bugs that the simulator saw by it.
 * Mutants that show in the simulator only (``seen_in``) have no tries, and say so.
 * Results are appended to a state file; what stands there for the same source is not done again.
 """
@@ -18,15 +19,17 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import UserError
-from harness.matrix import Trial, common_deployments, is_equivalent, plan_of
+from harness.matrix import Trial, common_deployments, first_violation, is_equivalent, plan_of
 from harness.replay import Try, free, lockstep, simulated
-from harness.shrink import shrink
+from harness.shrink import ShrinkResult, shrink
 from harness.state_file import append
 from nemesis.plan import SECOND, Plan, Plant
-from paxos_impl.mutants.registry import find
+from paxos_impl.mutants.registry import find, plant
 
 FREE_TRIES = 20
 SHRINK_BUDGET = 200
+RECORDED_SCHEDULES = 100
+"""Looked through for one that breaks a rule which a record shows."""
 FREE_DURATION_NS = 2 * SECOND
 """A shrunk plan may end before a real cluster has elected its first leader."""
 
@@ -70,7 +73,7 @@ def confirm(
         raise UserError(f"{trial.mutant}: seed {trial.seed} does not kill it any more; run the matrix anew")
     here, there = simulated(shrunk.plan), in_lockstep(shrunk.plan)
     why_not = not_free(trial.mutant)
-    made, rule = (0, "") if why_not else _freely(shrunk.plan, whole, shrunk.rule, tries, freely)
+    made, rule = (0, "") if why_not or not tries else _freely(*plan_for_free(trial, shrunk), tries, freely)
     return Confirmation(
         trial.mutant, trial.source_hash, shrunk.rule, shrunk.plan, shrunk.faults_before, shrunk.faults_after,
         here.rule == there.rule and here.digest == there.digest, made, rule, why_not,
@@ -83,6 +86,19 @@ def not_free(ids: str) -> str:
         one for one in find(ids) if "free" not in one.seen_in and one.seen_in.startswith(("simulated", "lockstep"))
     ]
     return "; ".join(f"{one.id} is seen in {one.seen_in}" for one in hidden)
+
+
+def plan_for_free(trial: Trial, shrunk: ShrinkResult) -> tuple[Plan, Plan, str]:
+    """(shrunk plan, whole plan, rule) of the first schedule, from the one that killed on, in which a record would show the bug;
+    if there is none, those of the kill."""
+    parts = plant(find(trial.mutant))
+    for seed in range(trial.seed, trial.seed + RECORDED_SCHEDULES):
+        whole = killing_plan(msgspec.structs.replace(trial, seed=seed))
+        if first_violation(whole, parts, as_recorded=True)[0] is not None:
+            recorded = shrink(whole, budget=SHRINK_BUDGET, as_recorded=True)
+            if recorded.rule is not None:
+                return recorded.plan, whole, recorded.rule
+    return shrunk.plan, killing_plan(trial), shrunk.rule or ""
 
 
 def _freely(shrunk: Plan, whole: Plan, rule: str, tries: int, run: Runner) -> tuple[int, str]:

@@ -127,10 +127,19 @@ Move = tuple[str, Plan]
 
 
 class Shrinker:
-    """One shrink. ``budget``: most replays, those of the unmodified code included."""
+    """One shrink. ``budget``: most replays, those of the unmodified code included; ``as_recorded``: judge by what a record
+    would show."""
 
-    def __init__(self, plan: Plan, budget: int, progress: Callable[[Plan, int], None] | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        budget: int,
+        progress: Callable[[Plan, int], None] | None = None,
+        *,
+        as_recorded: bool = False,
+    ) -> None:
         self.plan = plan
+        self._as_recorded = as_recorded
         self.budget = budget
         self.progress = progress
         self.replays = 0
@@ -196,7 +205,7 @@ class Shrinker:
         self._count_replay()
         try:
             with time_limit(self._limit_s):
-                world = _Observed(plan, parts=CORRECT if clean else None)
+                world = _Observed(plan, parts=CORRECT if clean else None, as_recorded=self._as_recorded)
                 run = world.run()
         except Hang:
             return _not_run("harness/hang", f"the schedule did not end within {self._limit_s:g} s of real time")
@@ -532,6 +541,12 @@ def _telling(before: list[tuple[int, str, str]]) -> list[str]:
     return [text for _, text in sorted(found, key=lambda item: item[0])]
 
 
-def shrink(plan: Plan, *, budget: int = 400, progress: Callable[[Plan, int], None] | None = None) -> ShrinkResult:
-    """The smallest plan found that breaks the rule ``plan`` breaks."""
-    return Shrinker(plan, budget, progress).shrink()
+def shrink(
+    plan: Plan,
+    *,
+    budget: int = 400,
+    progress: Callable[[Plan, int], None] | None = None,
+    as_recorded: bool = False,
+) -> ShrinkResult:
+    """The smallest plan found that breaks the rule ``plan`` breaks; ``as_recorded``: the first that a record would show."""
+    return Shrinker(plan, budget, progress, as_recorded=as_recorded).shrink()

@@ -14,10 +14,13 @@ from harness.matrix_confirmation import (
     confirm_all,
     killing_plan,
     not_free,
+    plan_for_free,
     read_confirmations,
     table,
 )
 from harness.replay import Try, simulated
+from harness.shrink import shrink
+from harness.worlds.simulated.world import SimulatedWorld
 from nemesis.plan import SECOND, Plan
 from paxos_impl.mutants.registry import all_mutants, find, hash_of
 
@@ -144,3 +147,19 @@ def test_the_table_tells_the_shares() -> None:
     assert text.index("A02") < text.index("A03") < text.index("P28")
     assert "not tried" in text and "not seen" in text
     assert "none was tried on free processes" in table([untried])
+
+
+def test_what_no_record_shows_is_tried_by_a_plan_in_which_one_does() -> None:
+    """A promise that is not logged is seen as it is told; on free processes, when it is missing after a restart."""
+    kill = run_trial(Task("A01", "portfolio", 0, 20))
+    assert kill.rule.endswith("/not-durable")
+    killed = shrink(killing_plan(kill))
+    assert killed.rule == kill.rule and not killed.plan.faults
+    shrunk, whole, rule = plan_for_free(kill, killed)
+    assert rule in ("promise/forgotten", "promise/no-quorum")
+    assert 0 < len(shrunk.faults) <= 3 < len(whole.faults)
+    for plan in (shrunk, whole):
+        run = SimulatedWorld(plan, as_recorded=True).run()
+        assert run.violations[0].rule == rule or plan is whole
+        assert not any("not-durable" in one.rule or "not-heard" in one.rule for one in run.violations)
+        assert not SimulatedWorld(msgspec.structs.replace(plan, mutant=None), as_recorded=True).run().violations

@@ -45,6 +45,8 @@ from paxos_impl.parts import Parts
 
 DIGEST_BLOCK = 64
 """Entries that are hashed together, at least."""
+UNRECORDED = frozenset({"sync_begun", "sync_ended", "power_lost"})
+"""Kinds of events that real processes do not record, beside what is told and heard (``hearsay.py``)."""
 NETWORK = ("network", 0)
 """Where the messages of a recorded run are traced, beside the agents and their incarnations."""
 SENT_KINDS: dict[type, str] = {
@@ -80,6 +82,8 @@ class Options(TypedDict, total=False):
     """Keep the rows of the run directory."""
     oracles: bool
     """Judge every traced step; so it is if nothing is said."""
+    as_recorded: bool
+    """Judge by what the record of a run on real processes would show, and by nothing else."""
     parts: Parts | None
     """Agents and clients made of these; None: what the plan names."""
     stop_at_first: bool
@@ -88,9 +92,13 @@ class Options(TypedDict, total=False):
     """Keep what goes into the digest, to tell where two runs part."""
 
 
-def _make_oracles(plan: Plan, names: Mapping[int, str], ledger: endgame.Ledger) -> OnlineOracles:
+def _make_oracles(
+    plan: Plan, names: Mapping[int, str], ledger: endgame.Ledger, *, as_recorded: bool = False
+) -> OnlineOracles:
     """All of them, with what they must know of the plan; ``ledger`` hears of what is chosen and applied first."""
     voters = frozenset(agents_playing(plan, "acceptor"))
+    if as_recorded:
+        return OnlineOracles(voters, len(voters) // 2 + 1, names, ledger.first)
     return OnlineOracles(
         voters,
         len(voters) // 2 + 1,
@@ -113,6 +121,7 @@ class SimulatedCluster:
         *,
         record: bool = False,
         oracles: bool = True,
+        as_recorded: bool = False,
         parts: Parts | None = None,
         stop_at_first: bool = False,
         keep_notes: bool = False,
@@ -137,7 +146,7 @@ class SimulatedCluster:
             self.processes.append(self.make_process(spec, make_config(plan, spec.id), parts))
         names = {spec.id: spec.name for spec in specs}
         self.ledger = endgame.Ledger(names, frozenset(agents_playing(plan, "learner")))
-        self.oracles = _make_oracles(plan, names, self.ledger)
+        self.oracles = _make_oracles(plan, names, self.ledger, as_recorded=as_recorded)
         self._judges = oracles
         self.rehearsals = Rehearsals(plan.seed, self.oracles.recall)
         listeners: dict[str, Handler] = {"leader": self._on_leader, "step_down": self._on_step_down}
@@ -147,7 +156,8 @@ class SimulatedCluster:
             self.oracles.add(listeners)
             if any(fault.trigger is not None and "would_forget" in fault.trigger for fault in plan.faults):
                 self.oracles.add(self.rehearsals.handlers)
-            self._handlers = {kind: in_turn(handlers) for kind, handlers in self.oracles.handlers.items()}
+            told = {kind: in_turn(handlers) for kind, handlers in self.oracles.handlers.items()}
+            self._handlers = {kind: told[kind] for kind in told if not (as_recorded and kind in UNRECORDED)}
         self._on_sync_begun, self._on_sync_ended = self._observer("sync_begun"), self._observer("sync_ended")
         self._on_power_lost = self._observer("power_lost")
         self.hearsay = Hearsay(
@@ -158,7 +168,7 @@ class SimulatedCluster:
             self._observer,
             self._found,
             self.oracles.wanted,
-            judges=oracles,
+            judges=oracles and not as_recorded,
             records=record,
         )
         draw = Random(f"{plan.seed}/clients").random

@@ -7,10 +7,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from harness.worlds.simulated.cluster import Options
 from harness.worlds.simulated.process import SimulatedProcess
 from harness.worlds.simulated.world import SimulatedRun, SimulatedWorld, simulate
 from nemesis.faults import Fault
 from nemesis.plan import MILLISECOND, Cluster, Deployment, Disk, Limits, Plan, Workload
+from nemesis.strategies import generate
 
 CLASSIC = Cluster("classic", proposers=2, acceptors=3, learners=2)
 BASE = Plan(
@@ -192,3 +194,14 @@ def test_a_trigger_never_makes_an_agent_do_two_things_at_once(kind: str) -> None
     assert world.run().violations == []
     assert world.nested == []
     assert sum(row.edge == "begin" for row in world.faults) > 3
+
+
+def test_how_a_run_is_judged_changes_nothing_in_it() -> None:
+    plan = generate("aimed", 3)
+    whole, recorded, unjudged = (
+        SimulatedWorld(plan, **options).run()
+        for options in (Options(), Options(as_recorded=True), Options(oracles=False))
+    )
+    assert whole.digest == recorded.digest == unjudged.digest
+    assert not whole.violations and not recorded.violations
+    assert whole.situations and set(recorded.situations) <= set(whole.situations) and not unjudged.situations
