@@ -36,10 +36,10 @@ def check(case: Case) -> CheckResult:
     cut_ns, situations = None if case.final_cut is None else case.final_cut[0], None
     for time_ns, _, agent, incarnation, row in rows:
         if situations is None and cut_ns is not None and time_ns >= cut_ns:
-            situations = oracles.situations.all_reached()
+            situations = list(oracles.situations.all_reached())
         oracles.observe(agent, incarnation, time_ns, row.kind, row.ballot, row.slot, row.value, row.extra)
     if situations is None:
-        situations = oracles.situations.all_reached()
+        situations = list(oracles.situations.all_reached())
     stats = {"events": len(rows), "judged_until_ns": until, "situations": situations}
     found, seen = tuple(oracles.violations[:MOST_VIOLATIONS]), tuple(_seen(case))
     if seen or (found and not _only_because_of_gaps(case)):
