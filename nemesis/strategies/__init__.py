@@ -11,7 +11,7 @@ from importlib import import_module
 import msgspec
 
 from nemesis.plan import Plan, validate
-from nemesis.strategies.frame import Frame, room_for
+from nemesis.strategies.frame import Frame, as_can_be_served, room_for
 from nemesis.suggest import did_you_mean
 
 
@@ -86,5 +86,7 @@ def generate(name: str, seed: int, frame: Frame | None = None) -> Plan:
     plan: Plan = import_module(strategy.module).generate(seed, frame)
     if frame.limits is None:
         plan = msgspec.structs.replace(plan, limits=room_for(plan.workload, plan.limits))
+    if frame.workload is None:
+        plan = msgspec.structs.replace(plan, workload=as_can_be_served(plan))
     validate(plan, f"the plan of strategy {name!r}, seed {seed}")
     return plan

@@ -496,3 +496,14 @@ def test_now_and_then_who_has_just_asked_for_promises_is_gone_for_good() -> None
         assert lets.kind == "clock_jump" and stands.target.removeprefix("agent:") not in lets.target
         assert all(fault.target == lets.target and fault.kind in ("kill", "power") for fault in restart)
     assert {len(faults) for _, faults in told} == {2, 3}
+
+
+def test_all_clients_can_be_served_before_they_give_up() -> None:
+    """Eight that gave up after 300 ms, with one slot of some 20 ms in flight, came again as others for ever (seed 160011504)."""
+    fewer = generate("portfolio", 160011504)
+    assert fewer.strategy == "castaway" and fewer.workload.clients == 4
+    for plan in (generate("castaway", seed) for seed in range(200)):
+        network, disk, limits = plan.network, plan.disk, plan.limits
+        slot_ns = 2 * (network.latency_ns + network.jitter_ns) + disk.sync_ns + disk.jitter_ns
+        slots = -(-2 * plan.workload.clients // (limits.window * limits.batch_commands))
+        assert slots * slot_ns <= plan.timing.operation_timeout_ns or plan.workload.clients == 1
