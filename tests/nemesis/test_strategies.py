@@ -499,7 +499,7 @@ def test_now_and_then_who_has_just_asked_for_promises_is_gone_for_good() -> None
 
 
 def test_all_clients_can_be_served_before_they_give_up() -> None:
-    """Eight that gave up after 300 ms, with one slot of some 20 ms in flight, came again as others for ever (seed 160011504)."""
+    """Eight that gave up after 300 ms, a slot of 20 ms at a time, came again as others for ever (seed 160011504)."""
     fewer = generate("portfolio", 160011504)
     assert fewer.strategy == "castaway" and fewer.workload.clients == 4
     for plan in (generate("castaway", seed) for seed in range(200)):
