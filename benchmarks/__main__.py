@@ -78,7 +78,11 @@ def load_results() -> dict[str, Result]:
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--quick", is_flag=True, help="Short runs, to see that everything works; no numbers to quote.")
-@click.option("--write-docs", is_flag=True, help="Write docs/benchmarks.md from the newest result of each benchmark.")
+@click.option(
+    "--write-docs",
+    is_flag=True,
+    help="Write the newest result of each benchmark into docs/benchmarks.md; sections without one stay.",
+)
 @click.option("--list", "list_only", is_flag=True, help="List the benchmarks and end.")
 def main(names: tuple[str, ...], quick: bool, write_docs: bool, list_only: bool) -> None:
     """Run the benchmarks NAME (default: all), print their tables and keep the numbers in benchmarks/results/latest.json."""
@@ -108,7 +112,7 @@ def main(names: tuple[str, ...], quick: bool, write_docs: bool, list_only: bool)
         RESULTS.parent.mkdir(exist_ok=True)
         RESULTS.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=1))
     if write_docs:
-        DOCS.write_text(page([(name, about, results[name]) for name, about in here.items() if name in results]))
+        DOCS.write_text(page([(name, about, results.get(name)) for name, about in here.items()], DOCS.read_text()))
         console.print(f"written: {DOCS.relative_to(ROOT)}")
     if failed:
         sys.exit(1)
