@@ -112,7 +112,8 @@ def main(names: tuple[str, ...], quick: bool, write_docs: bool, list_only: bool)
         RESULTS.parent.mkdir(exist_ok=True)
         RESULTS.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=1))
     if write_docs:
-        DOCS.write_text(page([(name, about, results.get(name)) for name, about in here.items()], DOCS.read_text()))
+        before = DOCS.read_text() if DOCS.exists() else ""
+        DOCS.write_text(page([(name, about, results.get(name)) for name, about in here.items()], before))
         console.print(f"written: {DOCS.relative_to(ROOT)}")
     if failed:
         sys.exit(1)

@@ -61,8 +61,15 @@ def page(results: Sequence[tuple[str, str, Dated | None]], before: str = "") -> 
 
 def sections(text: str) -> dict[str, str]:
     """Name -> section of a page, from its heading on."""
-    _, *parts = text.split(f"\n{_HEADING}")
-    return {part.partition("\n")[0]: f"{_HEADING}{part.rstrip()}\n" for part in parts}
+    found: dict[str, list[str]] = {}
+    lines: list[str] = []
+    quoted = False
+    for line in text.splitlines():
+        quoted ^= line.startswith("```")
+        if line.startswith(_HEADING) and not quoted:
+            lines = found[line.removeprefix(_HEADING)] = []
+        lines.append(line)
+    return {name: "\n".join(lines).rstrip() + "\n" for name, lines in found.items()}
 
 
 def _section_lines(name: str, about: str, result: Dated) -> Iterator[str]:

@@ -94,7 +94,8 @@ def plan_for_free(trial: Trial, shrunk: ShrinkResult) -> tuple[Plan, Plan, str]:
     parts = plant(find(trial.mutant))
     for seed in range(trial.seed, trial.seed + RECORDED_SCHEDULES):
         whole = killing_plan(msgspec.structs.replace(trial, seed=seed))
-        if first_violation(whole, parts, as_recorded=True)[0] is not None:
+        found, _ = first_violation(whole, parts, as_recorded=True)
+        if found is not None and not found.rule.startswith("harness/"):
             recorded = shrink(whole, budget=SHRINK_BUDGET, as_recorded=True)
             if recorded.rule is not None:
                 return recorded.plan, whole, recorded.rule
@@ -103,7 +104,6 @@ def plan_for_free(trial: Trial, shrunk: ShrinkResult) -> tuple[Plan, Plan, str]:
 
 def _freely(shrunk: Plan, whole: Plan, rule: str, tries: int, run: Runner) -> tuple[int, str]:
     stuck = rule.startswith("liveness/")
-    whole = msgspec.structs.replace(whole, settle_ns=whole.settle_ns if stuck else whole.settle_ns // 4)
     longer = msgspec.structs.replace(
         shrunk,
         duration_ns=max(shrunk.duration_ns, FREE_DURATION_NS),

@@ -37,7 +37,7 @@ SITUATIONS = {
     "snapshot restored": "an agent restarts from a snapshot",
     "snapshot installed": "a learner installs the snapshot of another one",
     "installed over a vote": "a learner installs a snapshot over a slot in which it has voted, and that it did not hold chosen",
-    "leader behind a cut": "a leader hears that slots are cut which it has not applied",
+    "leader behind a cut": "a leader hears that slots are cut which it has not applied, or inherited if it applies nothing",
     "catch-up": "a learner asks another one for what was chosen",
     "command twice": "a command is chosen twice, and executed once",
     "session gone": "a command is chosen whose session has expired",
@@ -55,10 +55,14 @@ class Situations:
         self._durable = durable
         self._prepares: dict[int, Ballot] = {}
         """Agent -> the ballot of its phase 1, until it leads or gives up."""
+        self._gave_up: set[int] = set()
+        """Agents whose last phase 1 made them no leader."""
         self._prepared: dict[int, int] = {}
         """Round -> the node that ran phase 1 of it first."""
-        self._leads: dict[int, int] = {}
-        """Agent -> the first own slot of its leadership."""
+        self._leads: dict[int, tuple[Ballot, int]] = {}
+        """Agent -> the ballot that it leads, and its first own slot."""
+        self._alone: set[int] = set()
+        """Proposers that live alone: they apply nothing."""
         self._led_last = -1
         self._highest_led: Ballot = NO_BALLOT
         self._told: tuple[Ballot, dict[int, Ballot]] = (NO_BALLOT, {})
@@ -81,7 +85,7 @@ class Situations:
     # -- who leads ------------------------------------------------------------------------------------------------------
 
     def on_prepare(self, agent: int, inc: int, time_ns: int, ballot: Ballot, slot: int, value: Any, extra: Any) -> None:
-        if agent in self._prepares:
+        if agent in self._prepares or agent in self._gave_up:
             self.reached.add("phase 1 lost")
         self._prepares[agent] = ballot
         if self._prepared.setdefault(ballot[0], agent) != agent:
@@ -89,7 +93,8 @@ class Situations:
 
     def on_leader(self, agent: int, inc: int, time_ns: int, ballot: Ballot, slot: int, value: Any, extra: Any) -> None:
         self._prepares.pop(agent, None)
-        self._leads[agent] = slot
+        self._gave_up.discard(agent)
+        self._leads[agent] = ballot, slot
         self._highest_led = max(ballot, self._highest_led)
         if agent == self._led_last:
             self.reached.add("leader follows itself")
@@ -97,8 +102,13 @@ class Situations:
 
     def on_step_down(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
         self._leads.pop(agent, None)
+        if self._prepares.pop(agent, None) is not None:
+            self._gave_up.add(agent)
 
     def on_started(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
+        self._gave_up.discard(agent)
+        if isinstance(extra, dict) and extra.get("role") == "proposer":
+            self._alone.add(agent)
         if self._prepares.pop(agent, None) is not None:
             self.reached.add("candidate restarts")
         if self._leads.pop(agent, None) is not None:
@@ -116,7 +126,8 @@ class Situations:
             return
         for at, (round_, node), chosen in extra[1] if extra else ():
             voted = (round_, node)
-            if not chosen and told.setdefault(at, voted) != voted:
+            # A Prepare that comes twice is answered with votes of this very ballot too.
+            if not chosen and voted < ballot and told.setdefault(at, voted) != voted:
                 self._two_told(at, told[at], voted)
 
     def _two_told(self, slot: int, one: Ballot, other: Ballot) -> None:
@@ -128,7 +139,7 @@ class Situations:
     def on_propose(self, agent: int, inc: int, time_ns: int, ballot: Ballot, slot: int, value: Any, extra: Any) -> None:
         if ballot is not self._highest_led and ballot < self._highest_led:
             self.reached.add("late leader")
-        if slot < self._leads.get(agent, 0):
+        if agent in self._leads and slot < self._leads[agent][1]:
             self.reached.add("value inherited" if value else "gap filled")
 
     # -- what is lost and what is left ------------------------------------------------------------------------------------
@@ -157,8 +168,10 @@ class Situations:
                 self.reached.add("installed over a vote")
 
     def on_heard_cut(self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any) -> None:
+        led, first_own = self._leads.get(agent, (NO_BALLOT, 0))
         standing = self._decisions.standings.get(agent)
-        if agent in self._leads and (standing is None or slot > standing.covered):
+        known = first_own - 1 if agent in self._alone or standing is None else max(standing.covered, standing.slot)
+        if led == ballot and slot > known:
             self.reached.add("leader behind a cut")
 
     def on_told_catch_up(
@@ -171,7 +184,8 @@ class Situations:
     def on_first_applied(
         self, agent: int, inc: int, time_ns: int, ballot: Any, slot: int, value: Any, extra: Any
     ) -> None:
-        for _, how in extra[1]:
+        _, skipped = extra if isinstance(extra, (list, tuple)) and len(extra) == 2 else (None, ())
+        for _, how in skipped:
             self.reached.add("session gone" if how == "expired" else "command twice")
 
     def all_reached(self) -> tuple[str, ...]:

@@ -26,6 +26,11 @@ def test_what_was_not_measured_here_stays_as_it_was() -> None:
     assert later == first.replace("About two.", "About two, again.")
 
 
+def test_what_looks_like_a_heading_inside_a_quote_is_none() -> None:
+    text = "# All\n\n## one\n\n```\n## no heading\n```\n\n## two\n\nAbout two.\n"
+    assert sections(text) == {"one": "## one\n\n```\n## no heading\n```\n", "two": "## two\n\nAbout two.\n"}
+
+
 def test_the_committed_page_is_one_of_sections() -> None:
     text = PAGE.read_text(encoding="utf-8")
     named = sections(text)

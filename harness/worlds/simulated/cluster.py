@@ -83,7 +83,7 @@ class Options(TypedDict, total=False):
     oracles: bool
     """Judge every traced step; so it is if nothing is said."""
     as_recorded: bool
-    """Judge by what the record of a run on real processes would show, and by nothing else."""
+    """Judge by what the record of a run on real processes would show. As there, a trigger that looks ahead never comes."""
     parts: Parts | None
     """Agents and clients made of these; None: what the plan names."""
     stop_at_first: bool

@@ -58,6 +58,18 @@ def test_phase_1_is_tried_again(trace: Trace) -> None:
     assert reached(trace) == {"phase 1 lost"}
 
 
+def test_a_candidate_gives_up_and_tries_again_or_restarts(trace: Trace) -> None:
+    trace.prepare((2, 1), 1)
+    trace(1, "step_down", (2, 1))
+    start(trace, 1)
+    assert reached(trace) == set()
+    trace.prepare((3, 1), 1)
+    assert reached(trace) == set()
+    trace(1, "step_down", (3, 1))
+    trace.prepare((4, 1), 1)
+    assert reached(trace) == {"phase 1 lost"}
+
+
 def test_two_nodes_run_phase_1_of_one_round(trace: Trace) -> None:
     trace.prepare((2, 1), 1)
     trace.prepare((2, 2), 1)
@@ -123,6 +135,12 @@ def test_two_phases_1_are_told_of_one_each(divided: Trace) -> None:
 def test_a_value_that_is_told_as_chosen_is_no_vote(divided: Trace) -> None:
     tell(divided, 0, LOW, (3, 2))
     tell(divided, 1, HIGH, (3, 2), chosen=True)
+    assert reached(divided) == set()
+
+
+def test_an_answer_to_a_prepare_that_came_twice_is_no_other_vote(divided: Trace) -> None:
+    tell(divided, 0, LOW, HIGH)
+    tell(divided, 1, HIGH, HIGH)
     assert reached(divided) == set()
 
 
@@ -224,6 +242,25 @@ def test_a_leader_hears_of_a_cut(trace: Trace) -> None:
     trace(1, "heard_cut", LOW, 2)
     assert reached(trace) == set()
     trace(0, "heard_cut", LOW, 2)
+    assert reached(trace) == {"leader behind a cut"}
+
+
+def test_word_of_a_cut_for_an_earlier_ballot_comes_late(trace: Trace) -> None:
+    trace(0, "heard_cut", HIGH, 2)
+    assert reached(trace) == set()
+
+
+def test_a_leader_that_applies_nothing_hears_of_a_cut() -> None:
+    trace, ballot = Trace(learners=(5, 6)), (1, 4)
+    trace(4, "started", None, 0, None, {"role": "proposer", "commit": 0})
+    trace.prepare(ballot, 1)
+    for agent in ALL:
+        trace(agent, "promised", ballot)
+        trace(4, "heard_promise", ballot, 1, None, (agent, None))
+    trace(4, "leader", ballot, 50, None, list(ALL))
+    trace(4, "heard_cut", ballot, 49)
+    assert reached(trace) == set()
+    trace(4, "heard_cut", ballot, 50)
     assert reached(trace) == {"leader behind a cut"}
 
 

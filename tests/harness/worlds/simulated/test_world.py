@@ -196,7 +196,7 @@ def test_a_trigger_never_makes_an_agent_do_two_things_at_once(kind: str) -> None
     assert sum(row.edge == "begin" for row in world.faults) > 3
 
 
-def test_how_a_run_is_judged_changes_nothing_in_it() -> None:
+def test_how_a_run_of_the_unmodified_code_is_judged_changes_nothing_in_it() -> None:
     plan = generate("aimed", 3)
     whole, recorded, unjudged = (
         SimulatedWorld(plan, **options).run()
