@@ -54,7 +54,7 @@ and survivors of the whole budget are kept, with a warning; what survived less b
 
 Of a bug that survives it is told how often the methods it overrides were called, and in how many schedules:
 
-    survived: G25/portfolio base 0: 60 schedules; backoff_factor was called in 60 of them (so many times)
+    survived: G25/portfolio base 0: 60 schedules; backoff_factor was called in 60 of them (N times)
 
 What was never called was not tried: does it need an option, or a deployment, that these schedules do not have? If the bug is a
 single method that only reads and answers with a truth or a number, and so is the rule, it is also told how often the rule

@@ -55,7 +55,7 @@ from harness.checkers.heard import Heard
 from harness.checkers.heartbeats import Heartbeats
 from harness.checkers.leaderships import Leaderships, Snapshots
 from harness.checkers.open_slots import OpenSlots
-from harness.checkers.oracle import Handler, Sink, ignore, in_turn
+from harness.checkers.oracle import Handler, Sink, in_turn
 from harness.checkers.promises import Promises
 from harness.checkers.recall import Recall
 from harness.checkers.retransmissions import Retransmissions
@@ -91,18 +91,16 @@ class OnlineOracles:
         promises = Promises(sink, voters, quorum, ballots)
         votes = Votes(sink, voters, quorum, promises)
         durable = DurableVotes(sink, votes)
-        answers, first = Answers(sink, votes), dict(first or {})
-        if learners:
-            first["applied"] = in_turn((answers.on_first_applied, first.get("applied", ignore)))
-        decisions = Decisions(sink, votes, durable, first)
+        decisions = Decisions(sink, votes, durable, first or {})
         self._standings = decisions.standings
-        self.situations = Situations(decisions, durable)
+        self.situations, answers = Situations(decisions, durable), Answers(sink, votes)
+        hear_first = (self.situations.on_first_applied, decisions.first_applied)
+        decisions.first_applied = in_turn((answers.on_first_applied, *hear_first) if learners else hear_first)
         self.handlers: dict[str, tuple[Handler, ...]] = {}
         self.wanted: set[str] = set()
         """Kinds of events that are told only from when somebody wants them, for there are many."""
         returned, told = ReturnedVotes(sink, promises, votes, durable), Told(sink, votes)
         self.recall = Recall(ballots, decisions, told)
-        decisions.first_applied = in_turn((decisions.first_applied, self.situations.on_first_applied))
         self.add(self.situations.handlers)
         for oracle in (returned, ballots, promises, votes, told, decisions, durable):
             self.add(oracle.handlers)

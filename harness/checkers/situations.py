@@ -32,7 +32,7 @@ SITUATIONS = {
     "vote in vain": "a value gets a vote, and another one is chosen in its slot",
     "chosen twice": "quorums of two ballots vote for the value of one slot",
     "vote cut off": "the power of an acceptor fails while a vote waits for its sync",
-    "cut undone": "the power fails before a log that was cut behind a snapshot is cut for good",
+    "cut undone": "an agent restarts with less covered than before: a cut, or an installed snapshot, was not durable yet",
     "stale vote back": "an acceptor restarts with a vote for a value, and another one was chosen in its slot",
     "snapshot restored": "an agent restarts from a snapshot",
     "snapshot installed": "a learner installs the snapshot of another one",

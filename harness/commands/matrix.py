@@ -124,7 +124,7 @@ def command(
     from harness.matrix_document import document
     from harness.matrix_gate import gate
     from harness.matrix_record import read_recorded, write_recorded
-    from harness.power import PORTFOLIO, RIVALS, compare_all, exit_code
+    from harness.power import PORTFOLIO, RIVALS
     from paxos_impl.mutants.registry import held
 
     if sum((as_gate, power, confirm)) > 1:
@@ -142,15 +142,9 @@ def command(
     progress = None if watch is None else watch.show
     if as_gate:
         deepest = None if deep else 20.0
-        verdict = gate(read_recorded(RECORDED), ids=names, deepest=deepest, jobs=jobs, progress=progress)
-        if as_json:
-            emit(
-                {"verdict": _verdict(verdict.exit_code), "exit_code": verdict.exit_code, "run_directory": None}
-                | msgspec.to_builtins(verdict)
-            )
-        else:
-            _print_gate(verdict)
-        return verdict.exit_code
+        return _told_gate(
+            gate(read_recorded(RECORDED), ids=names, deepest=deepest, jobs=jobs, progress=progress), as_json
+        )
     try:
         state.parent.mkdir(parents=True, exist_ok=True)
         state.open("ab").close()
@@ -177,16 +171,7 @@ def command(
         power = confirm = write = False
         click.echo("interrupted: from a part of the trials nothing is compared, confirmed or written down", err=True)
     if power:
-        compared = compare_all(result.trials)
-        code = exit_code(compared)
-        if as_json:
-            rows = msgspec.to_builtins(compared)
-            emit({"verdict": _verdict(code), "exit_code": code, "run_directory": None, "comparisons": rows})
-        else:
-            _print_power(compared)
-        if write:
-            POWER.write_text(_power_document(compared))
-        return code
+        return _compare(result, write, as_json)
     if confirm:
         return _confirm(result, tries, state.with_name("confirmed.jsonl"), write, as_json)
     page = None
@@ -450,6 +435,17 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.0f}"
 
 
+def _told_gate(result: GateResult, as_json: bool) -> int:
+    if as_json:
+        emit(
+            {"verdict": _verdict(result.exit_code), "exit_code": result.exit_code, "run_directory": None}
+            | msgspec.to_builtins(result)
+        )
+    else:
+        _print_gate(result)
+    return result.exit_code
+
+
 def _print_gate(result: GateResult) -> None:
     for failure in result.failures:
         click.secho(f"✘ {failure}", fg="magenta")
@@ -457,6 +453,22 @@ def _print_gate(result: GateResult) -> None:
         click.secho(f"? {unknown}", fg="yellow")
     mark = {0: "✔ PASS", 1: "✘ FAIL"}.get(result.exit_code, "? INCONCLUSIVE")
     click.secho(f"{mark}  {result.checked} trials, {len(result.deep)} deep ones left to the nightly run", bold=True)
+
+
+def _compare(result: MatrixResult, write: bool, as_json: bool) -> int:
+    """The portfolio with its rivals."""
+    from harness.power import compare_all, exit_code
+
+    compared = compare_all(result.trials)
+    code = exit_code(compared)
+    if as_json:
+        rows = msgspec.to_builtins(compared)
+        emit({"verdict": _verdict(code), "exit_code": code, "run_directory": None, "comparisons": rows})
+    else:
+        _print_power(compared)
+    if write:
+        POWER.write_text(_power_document(compared))
+    return code
 
 
 def _print_power(results: Sequence[PowerResult]) -> None:

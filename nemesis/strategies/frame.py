@@ -182,13 +182,18 @@ def room_for(workload: Workload, limits: Limits) -> Limits:
     )
 
 
+def slowest_slot_ns(plan: Plan) -> int:
+    """From an Accept to its votes, when both messages and the sync between them take their longest."""
+    network, disk = plan.network, plan.disk
+    return 2 * (network.latency_ns + network.jitter_ns) + disk.sync_ns + disk.jitter_ns
+
+
 def as_can_be_served(plan: Plan) -> Workload:
     """No more clients than can each have a session opened and a command executed before they give up, when all ask at once and
     every message and sync takes its longest. With more each gives up shortly before its turn and comes as another one, for
     ever: a load that feeds itself, and says nothing of the cluster."""
-    network, disk, limits = plan.network, plan.disk, plan.limits
-    slot_ns = 2 * (network.latency_ns + network.jitter_ns) + disk.sync_ns + disk.jitter_ns
-    served = plan.timing.operation_timeout_ns * limits.window * limits.batch_commands // max(1, 2 * slot_ns)
+    at_once = plan.limits.window * plan.limits.batch_commands
+    served = plan.timing.operation_timeout_ns * at_once // max(1, 2 * slowest_slot_ns(plan))
     return msgspec.structs.replace(plan.workload, clients=max(1, min(plan.workload.clients, served)))
 
 

@@ -9,7 +9,7 @@ import msgspec
 from nemesis.draws import Draw, between, choice, sample, weighted
 from nemesis.faults import KINDS, Fault, Parameter
 from nemesis.plan import MILLISECOND, SECOND, Network, Plan, Timing, playing
-from nemesis.strategies.frame import Frame, settle_share, spread, stepped
+from nemesis.strategies.frame import Frame, settle_share, slowest_slot_ns, spread, stepped
 
 KINDS_AND_WEIGHTS: dict[str, float] = {
     "kill": 3.0,
@@ -60,9 +60,7 @@ def hop(plan: Plan) -> int:
 def patient(plan: Plan, retry_ns: int, patience_ns: int) -> Timing:
     """The plan's timing with clients that ask again and give up so soon; but none gives up before it can have asked every
     server and had two commands executed, the one that opens its session too, over these links and disks."""
-    network, disk = plan.network, plan.disk
-    slowest_ns = 4 * (network.latency_ns + network.jitter_ns) + 2 * (disk.sync_ns + disk.jitter_ns)
-    least_ns = len(playing(plan.cluster, "proposer")) * retry_ns + 2 * slowest_ns
+    least_ns = len(playing(plan.cluster, "proposer")) * retry_ns + 4 * slowest_slot_ns(plan)
     return msgspec.structs.replace(
         plan.timing, client_retry_ns=retry_ns, operation_timeout_ns=max(patience_ns, least_ns)
     )
